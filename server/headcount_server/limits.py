@@ -1,0 +1,55 @@
+"""Every bound of the system, each with its reason.
+
+A limit that an operator may want to move is a field of ``Limits``; one that a file format or an
+algorithm depends on is a constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BLOCK_ROWS = 65_536  # one roaring container; the unit of rows, columns and partitions
+PARTITIONS_DEFAULT = 64  # blocks b with b % 64 == p belong to partition p
+ROWS_MAX = 2**32  # rows are uint32
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+NAME_LENGTH_MAX = 64  # audiences, attributes, events, dimensions, measures
+SEGMENT_NAME_LENGTH_MAX = 255  # segments are named by people, in any script
+DECIMAL_SCALE_MAX = 18  # 10^18 is the largest power of ten in an int64
+SEQUENCE_STEPS_MAX = 8  # rules.md
+SNAPSHOTS_KEPT_DEFAULT = 3
+CHANGE_DAYS_DEFAULT = 400  # how long `changed in …` remembers
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Settings of a server, with the defaults of the contract."""
+
+    rule_depth_max: int = 64  # nodes; the root is 1, tests of a where count on
+    rule_nodes_max: int = 10_000
+    list_values_max: int = 100_000
+    rule_text_bytes_max: int = 1 << 20
+    key_bytes_max: int = 255
+    uint32_key_max: int = 2**28  # keys are rows; a sparse id space costs memory
+    value_bytes_max: int = 4_096  # one string value of an attribute or dimension
+    keywords_max: int = 1_000  # values in one keywords set of one subscriber
+    batch_rows_max: int = 100_000  # rows in one write
+    batch_errors_max: int = 100  # bad rows listed in one error; the total is told
+    message_bytes_max: int = 16 << 20  # one gRPC message
+    audiences_max: int = 1_000
+    attributes_max: int = 1_000
+    event_types_max: int = 500
+    properties_max: int = 64  # dimensions and measures of one event type
+    segments_max: int = 10_000
+    batch_rules_max: int = 1_000  # rules in one BatchCount
+    overlap_sets_max: int = 100
+    overlap_regions_max: int = 8  # 2^8 regions
+    breakdown_values_max: int = 10_000
+    page_size_max: int = 10_000
+    page_size_default: int = 1_000
+    sample_size_max: int = 10_000
+    parameters_max: int = 1_000
+    concurrent_streams_max: int = 1_000  # per connection
+    pending_requests_max: int = 4_096
+
+
+DEFAULT_LIMITS = Limits()
