@@ -71,7 +71,7 @@ class Column:
 
     __slots__ = ("_frozen", "_owned", "_pages", "dtype", "fill")
 
-    def __init__(self, dtype: DTypeLike, fill: ArrayLike = 0) -> None:
+    def __init__(self, dtype: DTypeLike, fill: Any = 0) -> None:
         self.dtype = np.dtype(dtype)
         self.fill: Any = self.dtype.type(fill)
         self._pages: dict[int, _Page] = {}
@@ -132,9 +132,21 @@ class Column:
     def stored(self) -> Iterator[tuple[NDArray[np.uint32], Values]]:
         """``(rows, values)`` that aren't fill, per block, ascending; not to be modified."""
         for block in sorted(self._pages):
-            local, values = self._stored_of(self._pages[block])
-            if len(local):
-                yield local.astype(np.uint32) + np.uint32(block * BLOCK_ROWS), values
+            rows, values = self.stored_in(block)
+            if len(rows):
+                yield rows, values
+
+    def stored_in(self, block: int) -> tuple[NDArray[np.uint32], Values]:
+        """``(rows, values)`` of one block that aren't fill, ascending; not to be modified."""
+        page = self._pages.get(block)
+        if page is None:
+            return np.empty(0, np.uint32), np.empty(0, self.dtype)
+        local, values = self._stored_of(page)
+        return local.astype(np.uint32) + np.uint32(block * BLOCK_ROWS), values
+
+    def blocks(self) -> list[int]:
+        """Numbers of the blocks that have a page, ascending. O(pages)."""
+        return sorted(self._pages)
 
     def freeze(self) -> Column:
         """A read-only column of the present contents. O(pages)."""
