@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check lint types stubs format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+demo: $(STAMP) ## a server with made-up data, and questions to it; ONCE=1 ends by itself
+	$(BIN)/headcount demo $(if $(ONCE),--once)
+
+test: $(STAMP) ## all tests
+	$(BIN)/python -m pytest -n auto
+
+check: lint types test ## what CI runs
+
+lint: $(STAMP) ## ruff, import-linter, buf, stubs current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/python proto/generate.py --check
+
+types: $(STAMP) ## pyright, strict
+	$(BIN)/pyright
+
+stubs: $(STAMP) ## generate the stubs from the .proto files
+	$(BIN)/python proto/generate.py
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
