@@ -1,9 +1,9 @@
 """Bytes of any length per row, paged by block of ``BLOCK_ROWS`` rows.
 
-Holds keys, text values, and lists of 32-bit codes (as the bytes of an array). Invariants: a row that
-stores ``b""`` differs from one that stores nothing. Each block has one heap; bytes below its ``used``
-never change, so that frozen columns share it; it is written anew, without garbage and in row order,
-when more than half of it is garbage.
+Holds keys, text values, and lists of 32-bit codes (as the bytes of an array). Invariants: a row
+that stores ``b""`` differs from one that stores nothing. Each block has one heap; bytes below its
+``used`` never change, so that frozen columns share it; it is written anew, without garbage and in
+row order, when more than half of it is garbage.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class RaggedColumn:
 
     def gather(self, rows: NDArray[np.uint32]) -> tuple[Bytes, Lengths]:
         """The values of the rows one after another, and their lengths (-1 where there is none)."""
-        lengths = self._sizes.take(rows).astype(np.int64) - 1
+        lengths = self.lengths(rows)
         filled = np.maximum(lengths, 0)
         starts = self._starts.take(rows)
         ends = np.cumsum(filled)
@@ -164,6 +164,15 @@ class RaggedColumn:
                 result[ragged_index(ends[index] - part, part)] = bytes_
         return result, lengths
 
+    def lengths(self, rows: NDArray[np.uint32]) -> Lengths:
+        """The length of each row's value, -1 where there is none."""
+        return self._sizes.take(rows).astype(np.int64) - 1
+
+    def stored_rows(self) -> NDArray[np.uint32]:
+        """The rows that store a value, ascending."""
+        parts = [rows for rows, _ in self._sizes.stored()]
+        return np.concatenate(parts) if parts else np.empty(0, np.uint32)
+
     def pages(self) -> Iterator[tuple[NDArray[np.uint32], list[bytes]]]:
         """``(rows, values)`` per block that stores anything, ascending."""
         for rows, joined, lengths in self.joined_pages():
@@ -173,7 +182,7 @@ class RaggedColumn:
             yield rows, [data[start:end] for start, end in bounds]
 
     def joined_pages(self) -> Iterator[tuple[NDArray[np.uint32], Bytes, Lengths]]:
-        """``(rows, values one after another, lengths)`` per block, ascending; not to be modified."""
+        """``(rows, joined values, lengths)`` per block, ascending; not to be modified."""
         for rows, sizes in self._sizes.stored():
             yield rows, self._in_order(int(rows[0]) >> 16, rows, sizes), sizes.astype(np.int64) - 1
 

@@ -1,0 +1,405 @@
+"""The key directory of an audience: from key to row, from row to key, and who exists.
+
+Rows lie in partitions: partition p owns the blocks b with ``b % partitions == p``. A string or
+int64 key goes to the partition that its stable hash names and gets the next local number there, in
+the order of the log; a uint32 key is its own row. Invariants: the same calls give the same rows; a row
+that was removed is given out again only after ``release``; ``everyone`` is immutable and replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import nsmallest
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from headcount_server.core.bitmaps import EMPTY, from_rows, nbytes, to_array
+from headcount_server.core.columns import Column, by_block
+from headcount_server.core.keys import hashing
+from headcount_server.core.keys.allotment import Allotment
+from headcount_server.core.keys.checks import (
+    AnyKeys,
+    checked_numbers,
+    checked_texts,
+    faults,
+    sought_numbers,
+    sought_texts,
+)
+from headcount_server.core.keys.table import RowTable
+from headcount_server.core.ragged import RaggedColumn, ragged_index
+from headcount_server.core.schema import KeyType
+from headcount_server.errors import DataLoss
+from headcount_server.limits import DEFAULT_LIMITS, PARTITIONS_DEFAULT, Limits
+
+Keys = list[str] | NDArray[np.int64]  # strings, or numbers of both integer key types
+Rows = NDArray[np.uint32]
+
+_CHUNK = 1 << 14  # keys that are looked up together: their arrays stay in the processor's cache
+
+
+class KeyDirectory:
+    """All keys of an audience.
+
+    Args:
+        key_type: what the keys are.
+        partitions: number of row partitions.
+        limits: of the server.
+    """
+
+    __slots__ = (
+        "_allotment",
+        "_everyone",
+        "_exists",
+        "_frozen",
+        "_hashes",
+        "_limits",
+        "_numbers",
+        "_table",
+        "_texts",
+        "key_type",
+        "partitions",
+    )
+
+    def __init__(
+        self,
+        key_type: KeyType,
+        partitions: int = PARTITIONS_DEFAULT,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.key_type = key_type
+        self.partitions = partitions
+        self._limits = limits
+        self._everyone = EMPTY
+        self._hashes = Column(np.uint64)
+        self._texts = RaggedColumn()  # of string keys
+        self._numbers = Column(np.int64)  # of int64 keys
+        self._exists = Column(np.bool_, False)  # of uint32 keys
+        self._table: RowTable | None = RowTable(self._table_hashes)
+        self._allotment = Allotment(partitions)
+        self._frozen = False
+
+    @property
+    def everyone(self) -> BitMap:
+        """The rows of all existing subscribers; immutable."""
+        return self._everyone
+
+    def __len__(self) -> int:
+        return len(self._everyone)
+
+    def validate(self, keys: AnyKeys) -> list[tuple[int, str]]:
+        """``(index, what is wrong and what would be right)`` of each key that can't be used."""
+        return faults(self.key_type, keys, self._limits)
+
+    def find(self, keys: AnyKeys) -> NDArray[np.int64]:
+        """The row of each key, -1 where there is none; a key that could not be has none.
+
+        Raises:
+            InvalidBatch: keys of the wrong Python type.
+        """
+        if self.key_type is KeyType.STRING:
+            texts = sought_texts(keys)  # pyright: ignore[reportArgumentType]
+            return self._find_texts(texts, hashing.stable_hashes(texts))
+        numbers, fits = sought_numbers(keys)
+        if self.key_type is KeyType.INT64:
+            return np.where(fits, self._find_numbers(numbers), -1)
+        fits &= (numbers >= 0) & (numbers <= self._limits.uint32_key_max)
+        rows = np.where(fits, numbers, 0)
+        exists = self._exists.take(rows.astype(np.uint32))
+        return np.where(fits & exists, rows, -1)
+
+    def find_or_add(self, keys: AnyKeys) -> tuple[Rows, NDArray[np.bool_]]:
+        """The row of each key, and which of them were added by their first occurrence here.
+
+        A key that is repeated gets one row and is new at its first place only.
+
+        Raises:
+            InvalidBatch: some key can't be used; nothing was added.
+            LimitExceeded: a partition is full; nothing was added.
+        """
+        assert not self._frozen, "a frozen directory can't change"
+        if self.key_type is KeyType.STRING:
+            return self._find_or_add_texts(checked_texts(keys, self._limits))  # pyright: ignore[reportArgumentType]
+        numbers = checked_numbers(self.key_type, keys, self._limits)
+        if self.key_type is KeyType.INT64:
+            found = self._find_numbers(numbers)
+        else:
+            rows = numbers.astype(np.uint32)
+            assert not self._allotment.is_waiting(rows), "release removed rows before they return"
+            found = np.where(self._exists.take(rows), numbers, -1)
+        return self._find_or_add_numbers(numbers, found)
+
+    def key(self, row: int) -> str | int:
+        """The key of an existing row."""
+        assert row in self._everyone, "only existing subscribers have keys"
+        keys = self.keys(np.array([row], np.uint32))
+        return keys[0] if isinstance(keys, list) else int(keys[0])
+
+    def keys(self, rows: Rows) -> Keys:
+        """The keys of existing rows, in the order of ``rows``."""
+        if self.key_type is KeyType.UINT32:
+            return rows.astype(np.int64)
+        if self.key_type is KeyType.INT64:
+            return self._numbers.take(rows)
+        return [text.decode() for text in self._take_texts(rows)]
+
+    def hashes(self, rows: Rows) -> NDArray[np.uint64]:
+        """The stable hash of the key of each existing row."""
+        return self._hashes.take(rows)
+
+    def texts(self) -> Iterator[tuple[Rows, list[bytes]]]:
+        """``(rows, keys as UTF-8 text)`` per block that has any, ascending, for `key` tests."""
+        if self.key_type is KeyType.STRING:
+            yield from self._texts.pages()
+            return
+        rows = to_array(self._everyone)
+        for _, index in by_block(rows):
+            yield rows[index], self.texts_of(rows[index])
+
+    def texts_of(self, rows: Rows) -> list[bytes]:
+        """The UTF-8 text of the key of each existing row, in the order of ``rows``."""
+        if self.key_type is KeyType.STRING:
+            return self._take_texts(rows)
+        keys = self.keys(rows)
+        assert not isinstance(keys, list)
+        return hashing.decimal_texts(keys)
+
+    def sorted_keys(self, members: BitMap | Rows) -> Keys:
+        """The keys of existing rows: strings in the order of their UTF-8 bytes, or ascending."""
+        rows = to_array(members) if isinstance(members, BitMap) else members
+        keys = self.keys(rows)
+        if isinstance(keys, list):
+            return sorted(keys)  # by code points, which is the order of the UTF-8 bytes
+        return np.sort(keys)
+
+    def page_after(self, members: BitMap, after: str | int | None, limit: int) -> Keys:
+        """The ``limit`` smallest keys of members that lie after ``after`` (or from the start).
+
+        Cost: O(members), for string keys with a look at every key.
+        """
+        rows = to_array(members)
+        if self.key_type is KeyType.STRING:
+            assert after is None or isinstance(after, str)
+            return [text.decode() for text in self._smallest_texts(rows, after, limit)]
+        assert after is None or isinstance(after, int)
+        numbers = self.keys(rows)
+        assert not isinstance(numbers, list)
+        if after is not None:
+            numbers = numbers[numbers > after]
+        if limit < len(numbers) and self.key_type is KeyType.INT64:
+            numbers = np.partition(numbers, limit)[:limit]
+        return np.sort(numbers)[:limit]
+
+    def remove(self, rows: Rows) -> None:
+        """Forget existing rows (any order, unique) and their keys.
+
+        The keys' bytes are gone from here when this returns; only a frozen directory still has
+        them. The rows wait for ``release``.
+        """
+        assert not self._frozen, "a frozen directory can't change"
+        gone = from_rows(rows)
+        assert gone.issubset(self._everyone), "only existing subscribers are removed"
+        if self.key_type is KeyType.UINT32:
+            self._exists.put(rows, False)
+        else:
+            self._rows_by_hash().remove(self._table_hashes(rows), rows)
+        self._texts.remove(rows, at_once=True)
+        self._numbers.put(rows, 0)
+        self._hashes.put(rows, 0)
+        self._everyone = self._everyone - gone
+        self._allotment.retire(gone)
+
+    def release(self, rows: Rows) -> None:
+        """Let removed rows be given out again, now that no index holds them any more.
+
+        The smallest are given out first.
+        """
+        assert not self._frozen, "a frozen directory can't change"
+        self._allotment.release(from_rows(rows), reusable=self.key_type is not KeyType.UINT32)
+
+    def freeze(self) -> KeyDirectory:
+        """A read-only directory of the present contents. O(pages); its first find is O(keys)."""
+        if self._frozen:
+            return self
+        frozen = KeyDirectory(self.key_type, self.partitions, self._limits)
+        frozen._everyone = self._everyone
+        frozen._hashes = self._hashes.freeze()
+        frozen._texts = self._texts.freeze()
+        frozen._numbers = self._numbers.freeze()
+        frozen._exists = self._exists.freeze()
+        frozen._allotment = self._allotment.freeze()
+        frozen._table = None
+        frozen._frozen = True
+        return frozen
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        columns = (self._hashes, self._texts, self._numbers, self._exists)
+        table = self._table.nbytes if self._table else 0
+        return table + nbytes(self._everyone) + sum(column.nbytes for column in columns)
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data: the same calls give the same data. Encode before the next change."""
+        parts: dict[str, Any] = {
+            "key_type": self.key_type.value,
+            "everyone": self._everyone,
+            "hashes": self._hashes.dump(),
+            "allotment": self._allotment.dump(),
+        }
+        if self.key_type is KeyType.STRING:
+            parts["texts"] = self._texts.dump()
+        elif self.key_type is KeyType.INT64:
+            parts["numbers"] = self._numbers.dump()
+        return parts
+
+    @classmethod
+    def load(cls, parts: Mapping[str, Any], limits: Limits = DEFAULT_LIMITS) -> KeyDirectory:
+        """The directory of dumped data. O(keys).
+
+        Raises:
+            DataLoss: the data aren't what ``dump`` gives.
+        """
+        try:
+            allotment = Allotment.load(parts["allotment"])
+            directory = cls(KeyType(parts["key_type"]), allotment.partitions, limits)
+            directory._allotment = allotment
+            directory._everyone = parts["everyone"]
+            directory._hashes = Column.load(parts["hashes"])
+            if directory.key_type is KeyType.STRING:
+                directory._texts = RaggedColumn.load(parts["texts"])
+            elif directory.key_type is KeyType.INT64:
+                directory._numbers = Column.load(parts["numbers"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise DataLoss(f"a key directory can't be loaded: {error!r}") from error
+        directory._check_loaded()
+        directory._table = None
+        directory._rows_by_hash()
+        return directory
+
+    def _check_loaded(self) -> None:
+        rows = to_array(self._everyone)
+        if self._hashes.dtype != np.uint64 or self._numbers.dtype != np.int64:
+            raise DataLoss("the columns of a key directory have the wrong types")
+        if self.key_type is KeyType.STRING and not np.array_equal(self._texts.stored_rows(), rows):
+            raise DataLoss("a key directory has keys without subscribers or the reverse")
+        self._allotment.check(self._everyone, numbered=self.key_type is not KeyType.UINT32)
+        if self.key_type is KeyType.UINT32:
+            self._exists.put(rows, True)
+
+    def _rows_by_hash(self) -> RowTable:
+        if self._table is None:
+            self._table = RowTable(self._table_hashes)
+            if self.key_type is not KeyType.UINT32:
+                rows = to_array(self._everyone)
+                self._table.insert(self._table_hashes(rows), rows)
+        return self._table
+
+    def _table_hashes(self, rows: Rows) -> NDArray[np.uint64]:
+        """What the table is ordered by: a mixed number, or the stable hash of a text."""
+        if self.key_type is KeyType.INT64:
+            return hashing.mix(self._numbers.take(rows).view(np.uint64))
+        return self._hashes.take(rows)
+
+    def _take_texts(self, rows: Rows) -> list[bytes]:
+        texts = [text for text in self._texts.take(rows) if text is not None]
+        assert len(texts) == len(rows), "only existing subscribers have keys"
+        return texts
+
+    def _find_numbers(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        def same(places: NDArray[np.intp], rows: Rows) -> NDArray[np.bool_]:
+            return self._numbers.take(rows) == numbers[places]
+
+        return self._rows_by_hash().find(hashing.mix(numbers.view(np.uint64)), same)
+
+    def _find_texts(self, texts: Sequence[bytes], hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        parts = [
+            self._find_texts_part(texts[i : i + _CHUNK], hashes[i : i + _CHUNK])
+            for i in range(0, len(texts), _CHUNK)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def _find_texts_part(
+        self, texts: Sequence[bytes], hashes: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        joined = np.frombuffer(b"".join(texts), np.uint8)
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        starts = np.cumsum(lengths) - lengths
+
+        def same(places: NDArray[np.intp], rows: Rows) -> NDArray[np.bool_]:
+            sought = lengths[places]
+            stored, stored_lengths = self._texts.gather(rows)
+            result = stored_lengths == sought
+            if not bool(result.all()):
+                stored, sought = self._texts.gather(rows[result])
+            likely = np.flatnonzero(result)
+            wrong = stored != joined[ragged_index(starts[places[likely]], sought)]
+            if bool(wrong.any()):
+                at = np.searchsorted(np.cumsum(sought), np.flatnonzero(wrong), side="right")
+                result[likely[at]] = False
+            return result
+
+        return self._rows_by_hash().find(hashes, same)
+
+    def _find_or_add_texts(self, texts: list[bytes]) -> tuple[Rows, NDArray[np.bool_]]:
+        hashes = hashing.stable_hashes(texts)
+        found = self._find_texts(texts, hashes)
+        is_new = np.zeros(len(texts), np.bool_)
+        missing = np.flatnonzero(found < 0)
+        if not len(missing):
+            return found.astype(np.uint32), is_new
+        numbering: dict[bytes, int] = {}
+        which = [numbering.setdefault(texts[i], len(numbering)) for i in missing.tolist()]
+        ordinals = np.array(which, np.int64)
+        _, first = np.unique(ordinals, return_index=True)
+        firsts = missing[first]
+        rows = self._allotment.allot(hashes[firsts])
+        added = list(numbering)
+        lengths = np.fromiter(map(len, added), np.int64, len(added))
+        self._texts.put_joined(rows, b"".join(added), lengths)
+        self._add(rows, hashes[firsts])
+        is_new[firsts] = True
+        found[missing] = rows[ordinals]
+        return found.astype(np.uint32), is_new
+
+    def _find_or_add_numbers(
+        self, numbers: NDArray[np.int64], found: NDArray[np.int64]
+    ) -> tuple[Rows, NDArray[np.bool_]]:
+        is_new = np.zeros(len(numbers), np.bool_)
+        missing = np.flatnonzero(found < 0)
+        if not len(missing):
+            return found.astype(np.uint32), is_new
+        _, first, inverse = np.unique(numbers[missing], return_index=True, return_inverse=True)
+        order = np.argsort(first)  # the order of first occurrence
+        ordinals = np.empty(len(order), np.int64)
+        ordinals[order] = np.arange(len(order))
+        firsts = missing[first[order]]
+        hashes = hashing.stable_hashes(hashing.decimal_texts(numbers[firsts]))
+        if self.key_type is KeyType.UINT32:
+            rows = numbers[firsts].astype(np.uint32)
+            self._exists.put(rows, True)
+        else:
+            rows = self._allotment.allot(hashes)
+            self._numbers.put(rows, numbers[firsts])
+        self._add(rows, hashes)
+        is_new[firsts] = True
+        found[missing] = rows[ordinals[inverse]]
+        return found.astype(np.uint32), is_new
+
+    def _add(self, rows: Rows, hashes: NDArray[np.uint64]) -> None:
+        self._hashes.put(rows, hashes)
+        if self.key_type is not KeyType.UINT32:
+            self._rows_by_hash().insert(self._table_hashes(rows), rows)
+        self._everyone = self._everyone | from_rows(rows)
+
+    def _smallest_texts(self, rows: Rows, after: str | None, limit: int) -> list[bytes]:
+        bound = None if after is None else after.encode(errors="surrogatepass")
+        smallest: list[bytes] = []
+        for _, index in by_block(rows):
+            texts = self._take_texts(rows[index])
+            if bound is not None:
+                texts = [text for text in texts if text > bound]
+            smallest = nsmallest(limit, smallest + texts)
+        return smallest

@@ -1,0 +1,195 @@
+"""A hash table from 64-bit hashes to rows, for look-ups of many at once.
+
+Extendible hashing (Fagin et al., 1979): the leading bits of a hash choose a segment of fixed size,
+in which linear probing goes round; a segment that fills up is split in two. So growing never stops
+for the whole table. It stores rows and 16 bits of each hash, its tag; hashes and keys are asked of
+its owner. What a look-up finds doesn't depend on where entries lie, so the table is never dumped but
+built anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]
+Rows = NDArray[np.uint32]
+Places = NDArray[np.intp]
+Same = Callable[[Places, Rows], NDArray[np.bool_]]
+
+ROW_MAX = 2**32 - 3  # what lies above means something else here
+
+_FREE = np.uint32(2**32 - 1)
+_REMOVED = np.uint32(2**32 - 2)
+_SEGMENT = 4096  # entries; splitting one takes a fraction of a millisecond
+_LOAD_MAX = int(_SEGMENT * 0.7)  # entries in use, removed ones included
+_DEPTH_MAX = 32  # leading bits; more can't be needed by fewer than 2^32 rows
+_OFFSET_SHIFT = np.uint64(8)  # the place in a segment comes from bits 8 to 19
+
+
+class RowTable:
+    """Rows by hash.
+
+    Args:
+        hashes_of: the hash of each stored row.
+    """
+
+    __slots__ = (
+        "_depth",
+        "_depths",
+        "_directory",
+        "_hashes_of",
+        "_pool",
+        "_segments",
+        "_tags",
+        "_used",
+    )
+
+    def __init__(self, hashes_of: Callable[[Rows], Hashes]) -> None:
+        self._hashes_of = hashes_of
+        self._depth = 0
+        self._directory = np.zeros(1, np.int64)  # leading bits of a hash -> segment
+        self._pool = np.full(_SEGMENT, _FREE, np.uint32)
+        self._tags = np.zeros(_SEGMENT, np.uint16)  # beside the pool
+        self._segments = 1
+        self._used = np.zeros(1, np.int64)  # entries that aren't free, by segment
+        self._depths = np.zeros(1, np.int64)  # leading bits that all of a segment share
+
+    def find(self, hashes: Hashes, same: Same) -> NDArray[np.int64]:
+        """The row of each hash, or -1.
+
+        Args:
+            hashes: of what is sought.
+            same: tells of places in ``hashes`` and of candidate rows, one each, which belong
+                together.
+        """
+        result = np.full(len(hashes), -1, np.int64)
+        bases, offsets = self._start(hashes)
+        tags = _tags(hashes)
+        places = np.arange(len(hashes))
+        while len(places):
+            rows, offsets = self._probe(bases, offsets, tags)
+            likely = np.flatnonzero(rows != _FREE)
+            places, bases, tags = places[likely], bases[likely], tags[likely]
+            rows, offsets = rows[likely], offsets[likely]
+            wrong = ~same(places, rows)
+            result[places] = np.where(wrong, -1, rows)
+            places, bases, tags = places[wrong], bases[wrong], tags[wrong]
+            offsets = (offsets[wrong] + 1) & (_SEGMENT - 1)
+        return result
+
+    def insert(self, hashes: Hashes, rows: Rows) -> None:
+        """Add rows that aren't stored yet, each with its hash; ``hashes_of`` knows them already."""
+        for start in range(0, len(rows), _SEGMENT):
+            part = slice(start, start + _SEGMENT)
+            self._make_room(hashes[part])
+            self._place(hashes[part], rows[part])
+
+    def remove(self, hashes: Hashes, rows: Rows) -> None:
+        """Take out rows that are stored, each with its hash."""
+        bases, offsets = self._start(hashes)
+        sought = rows
+        while len(sought):
+            places = bases + offsets
+            found = self._pool[places] == sought
+            assert not bool((self._pool[places] == _FREE).any()), "only stored rows are removed"
+            self._pool[places[found]] = _REMOVED
+            self._tags[places[found]] = 0
+            sought, bases = sought[~found], bases[~found]
+            offsets = (offsets[~found] + 1) & (_SEGMENT - 1)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        arrays = (self._pool, self._tags, self._directory, self._used, self._depths)
+        return sum(array.nbytes for array in arrays)
+
+    def _segments_of(self, hashes: Hashes) -> NDArray[np.int64]:
+        if not self._depth:
+            return np.zeros(len(hashes), np.int64)
+        return self._directory[(hashes >> np.uint64(64 - self._depth)).astype(np.int64)]
+
+    def _start(self, hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        offsets = (hashes >> _OFFSET_SHIFT).astype(np.int64) & (_SEGMENT - 1)
+        return self._segments_of(hashes) * _SEGMENT, offsets
+
+    def _probe(
+        self, bases: NDArray[np.int64], offsets: NDArray[np.int64], tags: NDArray[np.uint16]
+    ) -> tuple[Rows, NDArray[np.int64]]:
+        """From each place on, the first row of the same tag (or _FREE) and its offset."""
+        offsets = offsets.copy()
+        result = np.empty(len(bases), np.uint32)
+        pending = np.arange(len(bases))
+        while len(pending):
+            places = bases + offsets[pending]
+            rows = self._pool[places]
+            result[pending] = rows
+            on = (rows != _FREE) & ((self._tags[places] != tags) | (rows == _REMOVED))
+            pending, bases, tags = pending[on], bases[on], tags[on]
+            offsets[pending] = (offsets[pending] + 1) & (_SEGMENT - 1)
+        return result, offsets
+
+    def _place(self, hashes: Hashes, rows: Rows) -> None:
+        """Write entries for which there is room."""
+        self._used += np.bincount(self._segments_of(hashes), minlength=len(self._used))
+        bases, offsets = self._start(hashes)
+        tags = _tags(hashes)
+        while len(rows):
+            places = bases + offsets
+            free = self._pool[places] == _FREE
+            self._pool[places[free]] = rows[free]  # of two for one place the last one stays
+            left = self._pool[places] != rows
+            self._tags[places[~left]] = tags[~left]
+            rows, bases, tags = rows[left], bases[left], tags[left]
+            offsets = (offsets[left] + 1) & (_SEGMENT - 1)
+
+    def _make_room(self, hashes: Hashes) -> None:
+        while True:
+            wanted = np.bincount(self._segments_of(hashes), minlength=len(self._used))
+            full = np.flatnonzero((wanted > 0) & (self._used + wanted > _LOAD_MAX))
+            if not len(full):
+                return
+            for segment in full.tolist():
+                self._rewrite(segment, int(wanted[segment]))
+
+    def _rewrite(self, segment: int, wanted: int) -> None:
+        """Drop a segment's removed entries and split it unless that makes the room."""
+        span = slice(segment * _SEGMENT, (segment + 1) * _SEGMENT)
+        rows = self._pool[span]
+        rows = rows[rows < _REMOVED]
+        self._pool[span] = _FREE
+        self._used[segment] = 0
+        if len(rows) + wanted > _LOAD_MAX:
+            self._split(segment)
+        self._place(self._hashes_of(rows), rows)
+
+    def _split(self, segment: int) -> None:
+        depth = int(self._depths[segment])
+        assert depth < _DEPTH_MAX, "thousands of keys have the same 64-bit hash"
+        if depth == self._depth:
+            self._directory = np.repeat(self._directory, 2)
+            self._depth += 1
+        if self._segments == len(self._used):
+            self._grow()
+        new = self._segments
+        self._segments += 1
+        self._depths[[segment, new]] = depth + 1
+        # The entries of one segment stand together; the later half has the next bit set.
+        entries = np.flatnonzero(self._directory == segment)
+        self._directory[entries[len(entries) // 2 :]] = new
+
+    def _grow(self) -> None:
+        """Room for a quarter more segments."""
+        more = max(1, self._segments // 4)
+        self._pool = np.concatenate([self._pool, np.full(more * _SEGMENT, _FREE, np.uint32)])
+        self._tags = np.concatenate([self._tags, np.zeros(more * _SEGMENT, np.uint16)])
+        self._used = np.concatenate([self._used, np.zeros(more, np.int64)])
+        self._depths = np.concatenate([self._depths, np.zeros(more, np.int64)])
+
+
+def _tags(hashes: Hashes) -> NDArray[np.uint16]:
+    """Bits 0 to 7 and 20 to 27, which neither the segment nor the place comes from."""
+    low = hashes & np.uint64(0xFF)
+    return (low | hashes >> np.uint64(12) & np.uint64(0xFF00)).astype(np.uint16)
