@@ -146,23 +146,27 @@ class RaggedColumn:
 
     def gather(self, rows: NDArray[np.uint32]) -> tuple[Bytes, Lengths]:
         """The values of the rows one after another, and their lengths (-1 where there is none)."""
+        blocks = (rows >> np.uint32(16)).astype(np.uint16)
+        order: NDArray[np.intp] | None = None
+        if not bool((blocks[1:] >= blocks[:-1]).all()):
+            order = np.argsort(blocks, kind="stable")
+            rows = rows[order]
         lengths = self.lengths(rows)
         filled = np.maximum(lengths, 0)
-        starts = self._starts.take(rows)
-        ends = np.cumsum(filled)
-        result = np.empty(int(ends[-1]) if len(rows) else 0, np.uint8)
+        ends = np.concatenate(([0], np.cumsum(filled)))
+        source = ragged_index(self._starts.take(rows), filled)
+        result = np.empty(int(ends[-1]), np.uint8)
         for block, index in by_block(rows):
             heap = self._heaps.get(block)
-            if heap is None:
-                continue
-            part = filled[index]
-            bytes_ = heap.buffer[ragged_index(starts[index], part)]
-            if isinstance(index, slice):
-                end = int(ends[index][-1])
-                result[end - len(bytes_) : end] = bytes_
-            else:
-                result[ragged_index(ends[index] - part, part)] = bytes_
-        return result, lengths
+            if heap is not None:
+                assert isinstance(index, slice), "the rows of a block stand together here"
+                part = slice(int(ends[index.start]), int(ends[index.stop]))
+                result[part] = heap.buffer[source[part]]
+        if order is None:
+            return result, lengths
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        return result[ragged_index(ends[places], filled[places])], lengths[places]
 
     def lengths(self, rows: NDArray[np.uint32]) -> Lengths:
         """The length of each row's value, -1 where there is none."""

@@ -1,8 +1,8 @@
 """Which rows are given to new subscribers, by partition.
 
 The row of local number n in partition p lies in block ``(n >> 16) * partitions + p``, there at
-``n & 0xffff``. A removed row waits until every index was swept of it, then it is free and given out before
-any number that was never used, the smallest first.
+``n & 0xffff``. A removed row waits until every index was swept of it, then it is free and given out
+before any number that was never used, the smallest first.
 """
 
 from __future__ import annotations

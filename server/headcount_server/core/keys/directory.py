@@ -2,8 +2,9 @@
 
 Rows lie in partitions: partition p owns the blocks b with ``b % partitions == p``. A string or
 int64 key goes to the partition that its stable hash names and gets the next local number there, in
-the order of the log; a uint32 key is its own row. Invariants: the same calls give the same rows; a row
-that was removed is given out again only after ``release``; ``everyone`` is immutable and replaced.
+the order of the log; a uint32 key is its own row. Invariants: the same calls give the same rows; a
+row that was removed is given out again only after ``release``; ``everyone`` is immutable and
+replaced.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Extendible hashing (Fagin et al., 1979): the leading bits of a hash choose a segment of fixed size,
 in which linear probing goes round; a segment that fills up is split in two. So growing never stops
 for the whole table. It stores rows and 16 bits of each hash, its tag; hashes and keys are asked of
-its owner. What a look-up finds doesn't depend on where entries lie, so the table is never dumped but
-built anew.
+its owner. What a look-up finds doesn't depend on where entries lie, so the table is never dumped
+but built anew.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class RowTable:
             places, bases, tags = places[likely], bases[likely], tags[likely]
             rows, offsets = rows[likely], offsets[likely]
             wrong = ~same(places, rows)
-            result[places] = np.where(wrong, -1, rows)
+            result[places] = rows
+            result[places[wrong]] = -1
             places, bases, tags = places[wrong], bases[wrong], tags[wrong]
             offsets = (offsets[wrong] + 1) & (_SEGMENT - 1)
         return result
