@@ -16,6 +16,7 @@ NAME_LENGTH_MAX = 64  # audiences, attributes, events, dimensions, measures
 SEGMENT_NAME_LENGTH_MAX = 255  # segments are named by people, in any script
 DECIMAL_SCALE_MAX = 18  # 10^18 is the largest power of ten in an int64
 SEQUENCE_STEPS_MAX = 8  # rules.md
+NUMBER_DIGITS_MAX = 1_000  # of one literal of a rule; a value has 19, arithmetic is quadratic
 SNAPSHOTS_KEPT_DEFAULT = 3
 CHANGE_DAYS_DEFAULT = 400  # how long `changed in …` remembers
 

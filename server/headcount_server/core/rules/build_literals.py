@@ -1,0 +1,230 @@
+"""Callbacks of the grammar's literals, durations and windows.
+
+A token that has the form of a date, number or name but isn't one raises ``Fault`` with its place.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from datetime import date as _date
+from decimal import Decimal
+from types import MappingProxyType
+
+from headcount_server.core.rules.names import nearest
+from headcount_server.core.rules.piece import Callbacks, Children, Fault, callback
+from headcount_server.core.rules.tree import (
+    After,
+    Before,
+    Between,
+    BetweenRelative,
+    Calendar,
+    Date,
+    Direction,
+    Duration,
+    Ever,
+    InLast,
+    InNext,
+    MoreThan,
+    Number,
+    On,
+    Parameter,
+    Period,
+    Span,
+    Text,
+    Timestamp,
+    Unit,
+    Value,
+    ValueList,
+    Window,
+)
+
+MONTHS = (
+    "january february march april may june july august september october november december"
+).split()
+WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+
+LITERALS: Callbacks = {}
+_UNITS = MappingProxyType({unit.name.lower(): unit for unit in Unit})
+
+
+def word_number(word: str, span: Span, names: list[str]) -> Number:
+    """The number, from 1, of a month or weekday named in full or by its first three letters."""
+    folded = word.lower()
+    for i, name in enumerate(names, 1):
+        if folded in (name, name[:3]):
+            return Number(Decimal(i), span)
+    kind = "month" if names is MONTHS else "weekday"
+    suggestion = nearest(folded, names)
+    raise Fault(span, f"INVALID_{kind.upper()}", f"no {kind} is called {word!r}", tuple(names), suggestion)
+
+
+def whole_number(value: Value) -> Value:
+    """The value itself; Fault where it is a literal other than a whole number of 0 or more."""
+    if isinstance(value, Parameter):
+        return value
+    if isinstance(value, Number) and value.number >= 0 and value.number == value.number.to_integral_value():
+        return value
+    assert value.span is not None
+    raise Fault(value.span, "INVALID_NUMBER", "not a whole number", ("a whole number",))
+
+
+# --- literals ---
+
+
+@callback(LITERALS)
+def number(c: Children, span: Span) -> Number:
+    return Number(Decimal(c[0].value.replace("_", "")), span)
+
+
+@callback(LITERALS)
+def whole(c: Children, span: Span) -> Number:
+    digits = c[0].value.replace("_", "")
+    if not digits.isdigit():
+        raise Fault(span, "INVALID_NUMBER", f"{c[0].value} is no whole number", ("a whole number",))
+    return Number(Decimal(digits), span)
+
+
+@callback(LITERALS)
+def text(c: Children, span: Span) -> Text:
+    return Text(_unquoted(c[1].value), c[0] is not None, span)
+
+
+@callback(LITERALS)
+def bare_text(c: Children, span: Span) -> Text:
+    return Text(_unquoted(c[0].value), False, span)
+
+
+@callback(LITERALS)
+def parameter(c: Children, span: Span) -> Parameter:
+    return Parameter(c[1].value[1:], c[0] is not None, span)
+
+
+@callback(LITERALS)
+def bare_parameter(c: Children, span: Span) -> Parameter:
+    return Parameter(c[0].value[1:], False, span)
+
+
+@callback(LITERALS)
+def date(c: Children, span: Span) -> Date:
+    try:
+        return Date(_date.fromisoformat(c[0].value), span)
+    except ValueError:
+        raise Fault(span, "INVALID_DATE", f"the date {c[0].value} doesn't exist") from None
+
+
+@callback(LITERALS)
+def timestamp(c: Children, span: Span) -> Timestamp:
+    literal = c[0].value
+    try:
+        if not literal.endswith("Z") and int(literal[-2:]) > 59:
+            raise ValueError(literal)
+        return Timestamp(datetime.fromisoformat(literal).astimezone(UTC), span)
+    except ValueError:
+        message = f"the timestamp {literal} doesn't exist"
+    except OverflowError:
+        message = f"the timestamp {literal} is outside the years 1 to 9999 in UTC"
+    raise Fault(span, "INVALID_TIMESTAMP", message)
+
+
+@callback(LITERALS)
+def word(c: Children, span: Span) -> str:
+    return c[0].value
+
+
+@callback(LITERALS)
+def value_list(c: Children, span: Span) -> ValueList:
+    return ValueList(tuple([child.value for child in c[1::2]]), "", span)
+
+
+@callback(LITERALS)
+def list_parameter(c: Children, span: Span) -> ValueList:
+    return ValueList((), c[0].value[1:], span)
+
+
+def _unquoted(literal: str) -> str:
+    inner = literal[1:-1]
+    if "\\" not in inner:
+        return inner
+    parts: list[str] = []
+    at = 0
+    while (slash := inner.find("\\", at)) >= 0:
+        following = inner[slash + 1]
+        parts.append(inner[at:slash])
+        parts.append(following if following in '"\\' else "\\" + following)
+        at = slash + 2
+    return "".join(parts) + inner[at:]
+
+
+# --- durations and windows ---
+
+
+@callback(LITERALS)
+def unit(c: Children, span: Span) -> Unit:
+    return _UNITS[c[0].value.lower().removesuffix("s")]
+
+
+@callback(LITERALS)
+def duration(c: Children, span: Span) -> Duration:
+    return Duration(c[0].value, c[1].value)
+
+
+@callback(LITERALS)
+def direction(c: Children, span: Span) -> Direction:
+    return Direction.AGO if len(c) == 1 else Direction.FROM_NOW
+
+
+@callback(LITERALS)
+def bounds(c: Children, span: Span) -> tuple[Value, Value]:
+    return c[1].value, c[3].value
+
+
+@callback(LITERALS)
+def ever(c: Children, span: Span) -> Ever:
+    return Ever(span)
+
+
+@callback(LITERALS)
+def in_last(c: Children, span: Span) -> InLast:
+    return InLast(c[2].value, span)
+
+
+@callback(LITERALS)
+def in_next(c: Children, span: Span) -> InNext:
+    return InNext(c[2].value, span)
+
+
+@callback(LITERALS)
+def more_than(c: Children, span: Span) -> MoreThan:
+    return MoreThan(c[2].value, c[3].value, span)
+
+
+@callback(LITERALS)
+def between(c: Children, span: Span) -> Between:
+    low, high = c[0].value
+    return Between(low, high, span)
+
+
+@callback(LITERALS)
+def between_relative(c: Children, span: Span) -> BetweenRelative:
+    low, high = c[0].value
+    return BetweenRelative(whole_number(low), whole_number(high), c[1].value, c[2].value, span)
+
+
+@callback(LITERALS)
+def calendar(c: Children, span: Span) -> Calendar:
+    return Calendar(Period[c[1].value.upper()], c[2].value, span)
+
+
+@callback(LITERALS)
+def on(c: Children, span: Span) -> Window:
+    return On(c[1].value, span)
+
+
+@callback(LITERALS)
+def before(c: Children, span: Span) -> Window:
+    return Before(c[1].value, span)
+
+
+@callback(LITERALS)
+def after(c: Children, span: Span) -> Window:
+    return After(c[1].value, span)
