@@ -1,0 +1,261 @@
+"""One audience: its keys, indexes, events, segments, and what a write does to them.
+
+Everything here changes only through the methods that ``State.apply`` calls, in the order of the
+log; none of them reads a clock. ``revision`` is the number of commands applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.attributes import AttributeIndex, make_index
+from headcount_server.core.calendar import calendar
+from headcount_server.core.changes import Changes
+from headcount_server.core.commands import (
+    AttributeValues,
+    DeleteSubscribers,
+    Keys,
+    RecordEvents,
+    UpsertSubscribers,
+)
+from headcount_server.core.events import EventStore
+from headcount_server.core.keys import KeyDirectory
+from headcount_server.core.rules.tree import Rule
+from headcount_server.core.schema import AttributeSchema, AttributeType, Schema
+from headcount_server.core.segments import Segment
+from headcount_server.core.values import ValueColumn
+from headcount_server.limits import Limits
+
+KNOWN_SINCE = AttributeSchema("known_since", AttributeType.TIMESTAMP)
+
+Rows = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberRecord:
+    """All that is known about one subscriber.
+
+    Attributes:
+        values: attribute -> canonical value (see ``core.values``), those with a value only.
+        known_since_us: microseconds.
+        events: (event type, time, dimensions, measures) by falling time.
+    """
+
+    key: str | int
+    values: dict[str, Any]
+    known_since_us: int
+    events: tuple[tuple[str, int, dict[str, str], dict[str, int]], ...]
+
+
+class Audience:
+    """The state of one audience."""
+
+    def __init__(self, name: str, schema: Schema, create_time_us: int, limits: Limits) -> None:
+        self.name = name
+        self.schema = schema
+        self.create_time_us = create_time_us
+        self.limits = limits
+        self.revision = 0
+        self.schema_version = 1
+        self.reachable: Rule | None = None
+        self.calendar = calendar(schema.time_zone)
+        self.keys = KeyDirectory(schema.key, schema.partitions, limits)
+        self.known_since = make_index(KNOWN_SINCE)
+        self.attributes: dict[str, AttributeIndex] = {}
+        self.events: dict[str, EventStore] = {}
+        self.segments: dict[str, Segment] = {}
+        self.changes = Changes()
+        self._found: tuple[Keys, NDArray[np.int64]] | None = None
+        self.extend(schema)
+
+    @property
+    def everyone(self) -> BitMap:
+        """Rows of the existing subscribers; not modified."""
+        return self.keys.everyone
+
+    @property
+    def subscriber_count(self) -> int:
+        """Number of existing subscribers."""
+        return len(self.keys)
+
+    @property
+    def event_count(self) -> int:
+        """Number of events of all types."""
+        return sum(store.event_count for store in self.events.values())
+
+    @property
+    def etag(self) -> str:
+        """Changes with the schema and settings."""
+        return f"{self.create_time_us:x}-{self.schema_version}"
+
+    def index(self, attribute: str) -> AttributeIndex:
+        """The index of an attribute, ``known_since`` included."""
+        return self.known_since if attribute == "known_since" else self.attributes[attribute]
+
+    def find(self, keys: Keys) -> NDArray[np.int64]:
+        """The row of each key, or -1. Remembers the answer for the write that follows."""
+        if self._found is None or self._found[0] is not keys:
+            self._found = (keys, self.keys.find(keys))
+        return self._found[1]
+
+    def extend(self, schema: Schema) -> None:
+        """Takes a schema that adds to the present one."""
+        self.schema = schema
+        for attribute in schema.attributes:
+            if attribute.name not in self.attributes:
+                self.attributes[attribute.name] = make_index(attribute)
+        for event in schema.events:
+            if event.name not in self.events:
+                self.events[event.name] = EventStore(event, self.calendar)
+
+    def upsert(self, command: UpsertSubscribers) -> int:
+        """Writes a batch of subscribers; returns how many are new."""
+        self._found = None
+        rows, is_new = self.keys.find_or_add(command.keys)
+        self._meet(rows[is_new], command.time_us)
+        if command.known_since is not None:
+            present = np.flatnonzero(command.known_since.present)
+            self._write(self.known_since, rows, AttributeValues(
+                "known_since", _taken(command.known_since, present), present
+            ))  # fmt: skip
+        changed_at = np.full(len(rows), command.time_us, np.int64)
+        if command.changed_at is not None:
+            present_mask = command.changed_at.present
+            changed_at[present_mask] = command.changed_at.data[present_mask]
+        days = self.calendar.days_of(changed_at)
+        for values in command.values:
+            for changed, written, written_days in self._write(
+                self.attributes[values.attribute], rows, values, days
+            ):
+                self.changes.add(values.attribute, changed, written, written_days)
+        self.changes.forget_before(
+            self.calendar.day_of(command.time_us) - self.schema.change_days
+        )
+        return int(np.count_nonzero(is_new))
+
+    def record(self, command: RecordEvents) -> int:
+        """Adds a batch of events; returns how many subscribers are new."""
+        created = 0
+        if command.create_missing:
+            self._found = None
+            rows, is_new = self.keys.find_or_add(command.keys)
+            self._meet(rows[is_new], command.time_us)
+            created = int(np.count_nonzero(is_new))
+        else:
+            rows = self.find(command.keys).astype(np.uint32)
+        for group in command.groups:
+            places = slice(None) if group.rows is None else group.rows
+            self.events[group.event].record(
+                rows[places], command.times[places], group.dimensions, group.measures
+            )
+        return created
+
+    def delete(self, command: DeleteSubscribers) -> int:
+        """Erases subscribers with all that is known about them; returns how many there were."""
+        found = self.find(command.keys)
+        self._found = None
+        rows = bitmaps.from_rows(found[found >= 0])
+        if not rows:
+            return 0
+        self.known_since.erase(rows)
+        for index in self.attributes.values():
+            index.erase(rows)
+        for store in self.events.values():
+            store.erase(rows)
+        self.changes.erase(rows)
+        for name, segment in self.segments.items():
+            if segment.frozen is not None and segment.frozen.intersect(rows):
+                self.segments[name] = _shrunk(segment, rows)
+        erased = bitmaps.to_array(rows)
+        self.keys.remove(erased)
+        self.keys.release(erased)
+        return len(rows)
+
+    def subscriber(self, key: str | int, event_limit: int = 0) -> SubscriberRecord | None:
+        """All that is known about a key, with its latest events; None for an unknown key."""
+        keys: Keys = [key] if isinstance(key, str) else np.array([key], np.int64)
+        row = int(self.keys.find(keys)[0])
+        if row < 0:
+            return None
+        values = {
+            name: value
+            for name, index in self.attributes.items()
+            if (value := index.get(row)) is not None
+        }
+        events: list[tuple[str, int, dict[str, str], dict[str, int]]] = []
+        if event_limit:
+            for name, store in self.events.items():
+                events += [(name, e.time, e.dimensions, e.measures) for e in store.events_of(row)]
+            events.sort(key=lambda event: event[1])
+        latest = tuple(reversed(events[-event_limit:])) if event_limit else ()
+        return SubscriberRecord(self.keys.key(row), values, self.known_since.get(row), latest)
+
+    def _meet(self, rows: Rows, time_us: int) -> None:
+        """Notes the first write of new subscribers."""
+        if len(rows):
+            times = np.full(len(rows), time_us, np.int64)
+            present = np.ones(len(rows), np.bool_)
+            self.known_since.write(rows, ValueColumn(AttributeType.TIMESTAMP, times, present))
+
+    def _write(
+        self,
+        index: AttributeIndex,
+        rows: Rows,
+        values: AttributeValues,
+        days: NDArray[np.int64] | None = None,
+    ) -> list[tuple[BitMap, Rows, NDArray[np.int64]]]:
+        """Writes one column, a row's several values one after the other.
+
+        Returns the changed rows of each round with the rows written and their days.
+        """
+        places = np.arange(len(rows)) if values.rows is None else values.rows
+        written = rows[places]
+        written_days = np.zeros(len(places), np.int64) if days is None else days[places]
+        rounds: list[tuple[BitMap, Rows, NDArray[np.int64]]] = []
+        for chosen in _rounds(written):
+            column = values.values if chosen is None else _taken(values.values, chosen)
+            some = written if chosen is None else written[chosen]
+            some_days = written_days if chosen is None else written_days[chosen]
+            rounds.append((index.write(some, column), some, some_days))
+        return rounds
+
+
+def _rounds(rows: Rows) -> Iterator[NDArray[np.int64] | None]:
+    """Splits rows so that each stands at most once in a round; None: all of them at once."""
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    is_first = np.ones(len(rows), np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    if is_first.all():
+        if len(rows):
+            yield None
+        return
+    starts = np.flatnonzero(is_first)
+    nth = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
+    for number in range(int(nth.max()) + 1):
+        yield np.sort(order[nth == number])
+
+
+def _taken(column: ValueColumn, places: NDArray[np.int64]) -> ValueColumn:
+    data = column.data
+    if isinstance(data, np.ndarray):
+        taken: Any = data[places]
+    else:
+        taken = [data[place] for place in places.tolist()]
+    return ValueColumn(column.type, taken, column.present[places])
+
+
+def _shrunk(segment: Segment, rows: BitMap) -> Segment:
+    frozen = segment.frozen
+    assert frozen is not None
+    return Segment(
+        segment.name, None, frozen - rows, segment.history_days, segment.create_time_us,
+        segment.update_time_us, segment.version,
+    )  # fmt: skip

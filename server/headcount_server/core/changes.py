@@ -1,0 +1,68 @@
+"""On which days whose value of an attribute changed: what ``changed in …`` asks.
+
+A bitmap of rows for each attribute and calendar day of the audience's zone. Bitmaps are replaced,
+never modified.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+
+
+class Changes:
+    """Days of changes by attribute."""
+
+    def __init__(self) -> None:
+        self._days: dict[str, dict[int, BitMap]] = {}
+
+    def add(self, attribute: str, changed: BitMap, rows: NDArray[np.uint32], days: NDArray[np.int64]) -> None:
+        """Notes those of ``rows`` that are in ``changed`` on their days."""
+        by_day = self._days.setdefault(attribute, {})
+        for day in np.unique(days).tolist():
+            moved = bitmaps.from_rows(rows[days == day]) & changed
+            if moved:
+                by_day[day] = by_day.get(day, bitmaps.EMPTY) | moved
+
+    def between(self, attribute: str, low: int, high: int) -> BitMap:
+        """Rows with a change on a day from ``low`` to ``high``, both included. O(days kept)."""
+        by_day = self._days.get(attribute, {})
+        return bitmaps.union([rows for day, rows in sorted(by_day.items()) if low <= day <= high])
+
+    def forget_before(self, day: int) -> None:
+        """Drops what is older than ``day``."""
+        for attribute, by_day in self._days.items():
+            if any(old < day for old in by_day):
+                self._days[attribute] = {d: rows for d, rows in by_day.items() if d >= day}
+
+    def erase(self, rows: BitMap) -> None:
+        """Leaves no trace of these rows."""
+        for by_day in self._days.values():
+            for day, held in list(by_day.items()):
+                if held.intersect(rows):
+                    by_day[day] = held - rows
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the bitmaps."""
+        return sum(bitmaps.nbytes(rows) for days in self._days.values() for rows in days.values())
+
+    def dump(self) -> dict[str, Any]:
+        """Attribute -> day (as text) -> rows, ascending."""
+        return {
+            attribute: {str(day): rows for day, rows in sorted(by_day.items()) if rows}
+            for attribute, by_day in sorted(self._days.items())
+        }
+
+    @classmethod
+    def load(cls, parts: dict[str, Any]) -> Changes:
+        """What ``dump`` wrote."""
+        changes = cls()
+        for attribute, by_day in parts.items():
+            changes._days[attribute] = {int(day): rows for day, rows in by_day.items()}
+        return changes

@@ -1,0 +1,120 @@
+"""Evaluates a leaf of a bound rule: one look-up in one index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.attributes.boolean import BooleanIndex
+from headcount_server.core.attributes.keyword import KeywordIndex
+from headcount_server.core.attributes.keywords import KeywordsIndex
+from headcount_server.core.attributes.number import NumberIndex
+from headcount_server.core.attributes.text import TextIndex
+from headcount_server.core.events.evaluate import did_at_least
+from headcount_server.core.plan.nodes import (
+    All,
+    DidAtLeast,
+    IsSet,
+    IsTrue,
+    KeyIn,
+    Leaf,
+    Node,
+    Nothing,
+    NumberIn,
+    NumberRange,
+    SegmentMembers,
+    TextMatch,
+)
+from headcount_server.core.schema import KeyType
+from headcount_server.core.texts import OneOf, TextTest, fold
+
+if TYPE_CHECKING:
+    from headcount_server.core.audience import Audience
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")  # the decimal text of a 64-bit integer
+
+
+def look_up(audience: Audience, leaf: Leaf, within: BitMap | None = None) -> BitMap:
+    """The rows of a leaf; not to be modified.
+
+    Args:
+        audience: whose indexes are asked.
+        leaf: what is asked.
+        within: the answer is only wanted among these rows. A look-up that costs by the row uses it;
+            others may answer rows outside it too.
+    """
+    if isinstance(leaf, TextMatch):
+        return _match_text(audience, leaf, within)
+    if isinstance(leaf, DidAtLeast):
+        return did_at_least(leaf, audience.events, within)
+    if isinstance(leaf, IsSet):
+        built_in = leaf.attribute in ("key", "known_since")
+        return audience.everyone if built_in else audience.attributes[leaf.attribute].exists
+    if isinstance(leaf, IsTrue):
+        index = audience.attributes[leaf.attribute]
+        assert isinstance(index, BooleanIndex)
+        return index.rows(leaf.value)
+    if isinstance(leaf, NumberRange | NumberIn):
+        index = audience.index(leaf.attribute)
+        assert isinstance(index, NumberIndex)
+        if isinstance(leaf, NumberRange):
+            return index.range(leaf.low, leaf.high)
+        return index.values_in(leaf.values)
+    if isinstance(leaf, KeyIn):
+        return _find(audience, leaf.keys)
+    if isinstance(leaf, SegmentMembers):
+        frozen = audience.segments[leaf.segment].frozen
+        assert frozen is not None
+        return frozen
+    if isinstance(leaf, All):
+        return audience.everyone
+    assert isinstance(leaf, Nothing)
+    return bitmaps.EMPTY
+
+
+def costs_by_the_row(audience: Audience, node: Node) -> bool:
+    """Whether a look-up is cheaper among few rows, so that it is best asked last."""
+    if isinstance(node, TextMatch):
+        return node.attribute == "key" or isinstance(
+            audience.attributes[node.attribute], TextIndex
+        )
+    if isinstance(node, DidAtLeast):
+        return any(source.where is not None for source in node.sources)
+    return False
+
+
+def _match_text(audience: Audience, leaf: TextMatch, within: BitMap | None) -> BitMap:
+    if leaf.attribute == "key":
+        return _match_keys(audience, leaf.test, within)
+    index = audience.attributes[leaf.attribute]
+    if isinstance(index, TextIndex):
+        return index.select(leaf.test, within)
+    assert isinstance(index, KeywordIndex | KeywordsIndex)
+    return index.select(leaf.test)
+
+
+def _match_keys(audience: Audience, test: TextTest, within: BitMap | None) -> BitMap:
+    """Keys whose text passes; one that can be named is looked up, others are scanned."""
+    if audience.keys.key_type is not KeyType.STRING and isinstance(test, OneOf):
+        spelt = (text for text in test.folded | test.exact if _INTEGER.fullmatch(text))
+        return _find(audience, sorted(map(int, spelt)))
+    if isinstance(test, OneOf) and not test.folded:
+        return _find(audience, sorted(test.exact))
+    found: list[int] = []
+    for rows, texts in audience.keys.texts():
+        if within is not None and not within.intersect(bitmaps.from_sorted(rows)):
+            continue
+        for row, text in zip(rows.tolist(), texts, strict=True):
+            spelling = text.decode()
+            if test.matches(spelling, fold(spelling)):
+                found.append(row)
+    return bitmaps.from_rows(found)
+
+
+def _find(audience: Audience, keys: Sequence[str] | Sequence[int]) -> BitMap:
+    found = audience.keys.find(keys)
+    return bitmaps.from_rows(found[found >= 0])

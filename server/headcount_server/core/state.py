@@ -1,0 +1,295 @@
+"""The state machine: all audiences, and the one way in which they change.
+
+``validate`` raises a domain error for a command that can't be applied and changes nothing;
+``apply`` never fails for a command that was validated against the same state. The same commands in
+the same order give the same state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from headcount_server.core.audience import Audience
+from headcount_server.core.commands import (
+    Applied,
+    Command,
+    CreateAudience,
+    CreateSegment,
+    DeleteAudience,
+    DeleteSegment,
+    DeleteSubscribers,
+    FreezeSegment,
+    RecordEvents,
+    UpdateAudience,
+    UpdateSegment,
+    UpsertSubscribers,
+)
+from headcount_server.core.plan.bind import Binder
+from headcount_server.core.plan.evaluate import evaluate
+from headcount_server.core.rules.names import nearest
+from headcount_server.core.rules.parser import parse
+from headcount_server.core.rules.tree import Rule
+from headcount_server.core.schema import Schema, validate_audience_name, validate_schema
+from headcount_server.core.segments import (
+    Segment,
+    find,
+    segments_used,
+    users_of,
+    validate_acyclic,
+    validate_name,
+)
+from headcount_server.errors import (
+    AlreadyExists,
+    HeadcountError,
+    InUse,
+    InvalidBatch,
+    InvalidSchema,
+    LimitExceeded,
+    NotFound,
+    Violation,
+)
+from headcount_server.limits import DEFAULT_LIMITS, Limits
+
+
+class State:
+    """All audiences of a server.
+
+    Attributes:
+        audiences: name -> audience.
+        revision: number of commands applied to any audience, deleted ones included.
+    """
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.audiences: dict[str, Audience] = {}
+        self.revision = 0
+
+    def audience(self, name: str) -> Audience:
+        """The audience of that name.
+
+        Raises:
+            NotFound: there is none; names the nearest.
+        """
+        audience = self.audiences.get(name)
+        if audience is None:
+            close = nearest(name, self.audiences)
+            hint = f'; did you mean "{close}"?' if close else ""
+            raise NotFound(f'no audience "{name}"{hint}', resource="audience", name=name)
+        return audience
+
+    def validate(self, command: Command) -> None:
+        """Raises a domain error if the command can't be applied. Changes nothing."""
+        if isinstance(command, CreateAudience):
+            self._validate_create(command)
+            return
+        audience = self.audience(command.audience)
+        if isinstance(command, UpdateAudience):
+            _validate_extension(audience, command.schema, self.limits)
+        elif isinstance(command, UpsertSubscribers):
+            _validate_keys(audience, command)
+        elif isinstance(command, RecordEvents):
+            _validate_events(audience, command)
+        elif isinstance(command, DeleteSubscribers):
+            _validate_keys(audience, command)
+        elif isinstance(command, CreateSegment | FreezeSegment):
+            _validate_new_segment(audience, command, self.limits)
+        elif isinstance(command, UpdateSegment):
+            _validate_changed_segment(audience, command)
+        elif isinstance(command, DeleteSegment):
+            _validate_unused(audience, command.segment)
+
+    def apply(self, command: Command) -> Applied:
+        """Applies a validated command."""
+        self.revision += 1
+        if isinstance(command, CreateAudience):
+            audience = Audience(command.audience, command.schema, command.time_us, self.limits)
+            audience.reachable = parsed_reachable(command.schema, self.limits)
+            self.audiences[command.audience] = audience
+            audience.revision = 1
+            return Applied(1)
+        audience = self.audiences[command.audience]
+        audience.revision += 1
+        if isinstance(command, DeleteAudience):
+            del self.audiences[command.audience]
+            return Applied(audience.revision)
+        return _apply_to(audience, command, self.limits)
+
+    def _validate_create(self, command: CreateAudience) -> None:
+        validate_audience_name(command.audience)
+        if command.audience in self.audiences:
+            raise AlreadyExists(
+                f'audience "{command.audience}" exists already',
+                resource="audience", name=command.audience,
+            )  # fmt: skip
+        if len(self.audiences) >= self.limits.audiences_max:
+            _past("audiences_max", self.limits.audiences_max, "audiences", "audience.name")
+        validate_schema(command.schema, self.limits)
+        empty = Audience(command.audience, command.schema, command.time_us, self.limits)
+        _validate_reachable(empty, command.schema, self.limits)
+
+
+def parsed_reachable(schema: Schema, limits: Limits) -> Rule | None:
+    """The tree of the schema's reachable rule, or None for everyone."""
+    return parse(schema.reachable, limits) if schema.reachable else None
+
+
+def binder(audience: Audience, now_us: int, limits: Limits) -> Binder:
+    """Binds rules without parameters to an audience."""
+    rules = {name: s.rule for name, s in audience.segments.items() if s.rule is not None}
+    frozen = frozenset(name for name, s in audience.segments.items() if s.frozen is not None)
+    return Binder(audience.schema, rules, {}, now_us, limits, frozen=frozen)
+
+
+def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
+    revision = audience.revision
+    if isinstance(command, UpsertSubscribers):
+        created = audience.upsert(command)
+        return Applied(revision, len(command.keys), created)
+    if isinstance(command, RecordEvents):
+        created = audience.record(command)
+        return Applied(revision, len(command.keys), created)
+    if isinstance(command, DeleteSubscribers):
+        return Applied(revision, len(command.keys), deleted_count=audience.delete(command))
+    if isinstance(command, UpdateAudience):
+        audience.extend(command.schema)
+        audience.reachable = parsed_reachable(command.schema, limits)
+        audience.schema_version += 1
+    elif isinstance(command, CreateSegment):
+        audience.segments[command.segment] = Segment(
+            command.segment, command.rule, None, command.history_days,
+            command.time_us, command.time_us, 1,
+        )  # fmt: skip
+    elif isinstance(command, UpdateSegment):
+        old = audience.segments[command.segment]
+        audience.segments[command.segment] = replace(
+            old, rule=command.rule, history_days=command.history_days,
+            update_time_us=command.time_us, version=old.version + 1,
+        )  # fmt: skip
+    elif isinstance(command, DeleteSegment):
+        del audience.segments[command.segment]
+    elif isinstance(command, FreezeSegment):
+        node = binder(audience, command.as_of_us, limits).bind(command.rule)
+        audience.segments[command.segment] = Segment(
+            command.segment, None, evaluate(audience, node), 0, command.time_us, command.time_us, 1
+        )
+    return Applied(revision)
+
+
+def _validate_extension(audience: Audience, schema: Schema, limits: Limits) -> None:
+    old = audience.schema
+    for name in ("key", "time_zone", "partitions"):
+        if getattr(old, name) != getattr(schema, name):
+            _refuse_schema(name, "can't be changed after creation")
+    for kind, present, wanted in (
+        ("attributes", old.attributes, schema.attributes),
+        ("events", old.events, schema.events),
+    ):
+        if wanted[: len(present)] != present:
+            _refuse_schema(kind, "what is declared can't be changed or removed, only added to")
+    validate_schema(schema, limits)
+    _validate_reachable(audience, schema, limits)
+
+
+def _validate_reachable(audience: Audience, schema: Schema, limits: Limits) -> None:
+    try:
+        rule = parsed_reachable(schema, limits)
+        if rule is not None:
+            segments = {n: s.rule for n, s in audience.segments.items() if s.rule is not None}
+            frozen = frozenset(n for n, s in audience.segments.items() if s.frozen is not None)
+            Binder(schema, segments, {}, audience.create_time_us, limits, frozen=frozen).bind(rule)
+    except HeadcountError as error:
+        _refuse_schema("reachable", f"the rule {schema.reachable!r} can't be used: {error.message}")
+
+
+def _validate_keys(audience: Audience, command: UpsertSubscribers | DeleteSubscribers) -> None:
+    _validate_batch_size(audience, len(command.keys))
+    faults = audience.keys.validate(command.keys)
+    if faults:
+        _refuse_rows([(index, message, "INVALID_KEY") for index, message in faults], audience)
+
+
+def _validate_events(audience: Audience, command: RecordEvents) -> None:
+    _validate_batch_size(audience, len(command.keys))
+    faults = audience.keys.validate(command.keys)
+    found = [(index, message, "INVALID_KEY") for index, message in faults]
+    if not found and not command.create_missing:
+        for index in np.flatnonzero(audience.find(command.keys) < 0).tolist():
+            key = command.keys[index]
+            shown = f'"{key}"' if isinstance(key, str) else str(key)
+            found.append((
+                index, f"unknown key {shown}; create the subscriber first, or allow create_missing",
+                "UNKNOWN_KEY",
+            ))  # fmt: skip
+    if found:
+        _refuse_rows(found, audience)
+
+
+def _validate_batch_size(audience: Audience, count: int) -> None:
+    if count > audience.limits.batch_rows_max:
+        _past("batch_rows_max", audience.limits.batch_rows_max, "rows in one batch", "rows")
+
+
+def _validate_new_segment(
+    audience: Audience, command: CreateSegment | FreezeSegment, limits: Limits
+) -> None:
+    validate_name(command.segment)
+    if command.segment in audience.segments:
+        raise AlreadyExists(
+            f'segment "{command.segment}" exists already',
+            resource="segment", name=command.segment,
+        )  # fmt: skip
+    if len(audience.segments) >= limits.segments_max:
+        _past("segments_max", limits.segments_max, "segments of one audience", "segment.name")
+    if isinstance(command, CreateSegment):
+        validate_acyclic(command.segment, command.rule, audience.segments)
+    as_of = command.as_of_us if isinstance(command, FreezeSegment) else command.time_us
+    binder(audience, as_of, limits).bind(command.rule)
+
+
+def _validate_changed_segment(audience: Audience, command: UpdateSegment) -> None:
+    segment = find(command.segment, audience.segments)
+    if segment.frozen is not None:
+        raise InUse(
+            f'segment "{command.segment}" is a static list; delete it and create another',
+            segment=command.segment,
+        )
+    validate_acyclic(command.segment, command.rule, audience.segments)
+    binder(audience, command.time_us, audience.limits).bind(command.rule)
+
+
+def _validate_unused(audience: Audience, name: str) -> None:
+    find(name, audience.segments)
+    users = [f'segment "{user}"' for user in users_of(name, audience.segments)]
+    if audience.reachable is not None and name in segments_used(audience.reachable):
+        users.append("the audience's reachable rule")
+    if users:
+        shown = ", ".join(users[:10]) + (" and others" if len(users) > 10 else "")
+        raise InUse(f'segment "{name}" is used by {shown}', segment=name)
+
+
+def _refuse_rows(faults: list[tuple[int, str, str]], audience: Audience) -> None:
+    shown = faults[: audience.limits.batch_errors_max]
+    index, message, _ = faults[0]
+    raise InvalidBatch(
+        f"nothing was applied: {len(faults)} bad row(s); row {index}: {message}",
+        tuple(
+            Violation(f"rows[{index}].key", message, reason, row=index)
+            for index, message, reason in shown
+        ),
+        bad_rows=str(len(faults)),
+    )
+
+
+def _refuse_schema(place: str, description: str) -> None:
+    raise InvalidSchema(
+        f"{place}: {description}", (Violation(place, description, "INVALID_SCHEMA"),)
+    )
+
+
+def _past(limit: str, value: int, what: str, place: str) -> None:
+    description = f"more than {value:,} {what}; the limit {limit} is {value}"
+    raise LimitExceeded(
+        description, (Violation(place, description, "LIMIT_EXCEEDED"),), limit=limit
+    )
