@@ -1,8 +1,8 @@
 """Making, combining and reading pyroaring ``BitMap`` objects, a container at a time.
 
-Invariants: a bitmap that was returned or published is never mutated; every function here leaves its
-arguments as they are. A function may return one of its arguments, for the same reason. The byte form
-is the portable one of the Roaring Format Specification
+Invariants: a bitmap that was returned or published is never mutated; every function here leaves
+its arguments as they are. A function may return one of its arguments, for the same reason. The byte
+form is the portable one of the Roaring Format Specification
 (https://github.com/RoaringBitmap/RoaringFormatSpec), the same on every platform.
 """
 
@@ -156,7 +156,8 @@ def decode(data: bytes) -> BitMap:
         DataLoss: the bytes are cut short, have bytes to spare, or hold containers that are empty,
             out of order, or not as long as they say.
     """
-    _check(bytes(data))
+    data = bytes(data)
+    _check(data)
     try:
         return BitMap.deserialize(data)
     except (ValueError, IndexError) as error:
@@ -232,7 +233,7 @@ def _at_least_sliced(threshold: int, bitmaps: Sequence[BitMap]) -> BitMap:
         pending = carries
     if threshold >= 1 << len(slices):
         return EMPTY
-    # From the least significant bit up: is the lower part of the sum at least that of the threshold?
+    # From the least significant bit up: is the sum's lower part at least that of the threshold?
     result: BitMap | None = None  # None: everyone
     for i, members in enumerate(slices):
         if threshold >> i & 1:

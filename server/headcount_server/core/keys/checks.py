@@ -56,8 +56,12 @@ def sought_texts(keys: Sequence[str]) -> list[bytes]:
     try:
         return [key.encode(errors="surrogatepass") for key in keys]
     except AttributeError:
-        wrong = [(i, _text_fault(k, DEFAULT_LIMITS)) for i, k in enumerate(keys)]
-        wrong = [(i, fault) for i, fault in wrong if not isinstance(keys[i], str)]
+        listed: list[Any] = list(keys)
+        wrong = [
+            (i, _text_fault(key, DEFAULT_LIMITS))
+            for i, key in enumerate(listed)
+            if not isinstance(key, str)
+        ]
     raise _refusal(wrong, len(keys), DEFAULT_LIMITS)
 
 

@@ -102,7 +102,7 @@ class KeyDirectory:
         """
         if self.key_type is KeyType.STRING:
             texts = sought_texts(keys)  # pyright: ignore[reportArgumentType]
-            return self._find_texts(texts, hashing.stable_hashes(texts))
+            return self._find_texts(texts)
         numbers, fits = sought_numbers(keys)
         if self.key_type is KeyType.INT64:
             return np.where(fits, self._find_numbers(numbers), -1)
@@ -315,12 +315,12 @@ class KeyDirectory:
 
         return self._rows_by_hash().find(hashing.mix(numbers.view(np.uint64)), same)
 
-    def _find_texts(self, texts: Sequence[bytes], hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        parts = [
-            self._find_texts_part(texts[i : i + _CHUNK], hashes[i : i + _CHUNK])
-            for i in range(0, len(texts), _CHUNK)
-        ]
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+    def _find_texts(self, texts: Sequence[bytes]) -> NDArray[np.int64]:
+        parts = [np.empty(0, np.int64)]
+        for i in range(0, len(texts), _CHUNK):
+            chunk = texts[i : i + _CHUNK]
+            parts.append(self._find_texts_part(chunk, hashing.stable_hashes(chunk)))
+        return np.concatenate(parts)
 
     def _find_texts_part(
         self, texts: Sequence[bytes], hashes: NDArray[np.uint64]
@@ -345,8 +345,7 @@ class KeyDirectory:
         return self._rows_by_hash().find(hashes, same)
 
     def _find_or_add_texts(self, texts: list[bytes]) -> tuple[Rows, NDArray[np.bool_]]:
-        hashes = hashing.stable_hashes(texts)
-        found = self._find_texts(texts, hashes)
+        found = self._find_texts(texts)
         is_new = np.zeros(len(texts), np.bool_)
         missing = np.flatnonzero(found < 0)
         if not len(missing):
@@ -356,11 +355,12 @@ class KeyDirectory:
         ordinals = np.array(which, np.int64)
         _, first = np.unique(ordinals, return_index=True)
         firsts = missing[first]
-        rows = self._allotment.allot(hashes[firsts])
         added = list(numbering)
+        hashes = hashing.stable_hashes(added)
+        rows = self._allotment.allot(hashes)
         lengths = np.fromiter(map(len, added), np.int64, len(added))
         self._texts.put_joined(rows, b"".join(added), lengths)
-        self._add(rows, hashes[firsts])
+        self._add(rows, hashes)
         is_new[firsts] = True
         found[missing] = rows[ordinals]
         return found.astype(np.uint32), is_new
