@@ -25,7 +25,8 @@ from headcount_server.core.commands import (
     RecordEvents,
     UpsertSubscribers,
 )
-from headcount_server.core.events import EventStore
+from headcount_server.core.events.cache import BucketCache
+from headcount_server.core.events.store import EventStore
 from headcount_server.core.keys import KeyDirectory
 from headcount_server.core.rules.tree import Rule
 from headcount_server.core.schema import AttributeSchema, AttributeType, Schema
@@ -72,6 +73,8 @@ class Audience:
         self.events: dict[str, EventStore] = {}
         self.segments: dict[str, Segment] = {}
         self.changes = Changes()
+        self.next_order = 0  # place of the next event in the audience's write order
+        self.buckets = BucketCache()
         self._found: tuple[Keys, NDArray[np.int64]] | None = None
         self.extend(schema)
 
@@ -113,7 +116,7 @@ class Audience:
                 self.attributes[attribute.name] = make_index(attribute)
         for event in schema.events:
             if event.name not in self.events:
-                self.events[event.name] = EventStore(event, self.calendar)
+                self.events[event.name] = EventStore(event, self.calendar, self.buckets)
 
     def upsert(self, command: UpsertSubscribers) -> int:
         """Writes a batch of subscribers; returns how many are new."""
@@ -151,10 +154,15 @@ class Audience:
         else:
             rows = self.find(command.keys).astype(np.uint32)
         for group in command.groups:
-            places = slice(None) if group.rows is None else group.rows
+            places = np.arange(len(rows)) if group.rows is None else group.rows
             self.events[group.event].record(
-                rows[places], command.times[places], group.dimensions, group.measures
+                rows[places],
+                command.times[places],
+                {name: _spellings(column) for name, column in group.dimensions.items()},
+                {name: (column.data, column.present) for name, column in group.measures.items()},
+                places + self.next_order,
             )
+        self.next_order += len(rows)
         return created
 
     def delete(self, command: DeleteSubscribers) -> int:
@@ -250,6 +258,13 @@ def _taken(column: ValueColumn, places: NDArray[np.int64]) -> ValueColumn:
     else:
         taken = [data[place] for place in places.tolist()]
     return ValueColumn(column.type, taken, column.present[places])
+
+
+def _spellings(column: ValueColumn) -> list[str | None]:
+    present = column.present
+    if present.all():
+        return column.data
+    return [text if there else None for text, there in zip(column.data, present, strict=True)]
 
 
 def _shrunk(segment: Segment, rows: BitMap) -> Segment:

@@ -7,11 +7,14 @@ the same order give the same state.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from headcount_server.core.audience import Audience
+from headcount_server.core.audience_dump import dump_audience, load_audience
 from headcount_server.core.commands import (
     Applied,
     Command,
@@ -115,6 +118,20 @@ class State:
             del self.audiences[command.audience]
             return Applied(audience.revision)
         return _apply_to(audience, command, self.limits)
+
+    def dump_audience(self, name: str) -> dict[str, Any]:
+        """One audience as plain data, a part for each structure (see ``audience_dump``)."""
+        return dump_audience(self.audience(name))
+
+    def load_audience(self, parts: Mapping[str, Any]) -> Audience:
+        """Takes an audience that ``dump_audience`` gave; one of the same name is replaced.
+
+        Raises:
+            DataLoss: a part is missing or isn't what was dumped; nothing changed.
+        """
+        audience = load_audience(parts, self.limits)
+        self.audiences[audience.name] = audience
+        return audience
 
     def _validate_create(self, command: CreateAudience) -> None:
         validate_audience_name(command.audience)

@@ -14,7 +14,7 @@ from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
 from headcount_server.core.attributes.number import NumberIndex
 from headcount_server.core.attributes.text import TextIndex
-from headcount_server.core.events.evaluate import did_at_least
+from headcount_server.core.events.evaluate import evaluate as did_at_least
 from headcount_server.core.plan.nodes import (
     All,
     DidAtLeast,

@@ -5,8 +5,9 @@ value and knows no schema: names are plain strings, parameters are unbound, wind
 Field names equal those of ``proto/headcount/v1/rule.proto``, which mirrors it message for class;
 ``rpc.rules`` converts by that correspondence alone.
 
-``span`` is where a node stands in the text that it was parsed from, in Unicode code points from 0,
-end excluded. It is no part of a node's value: trees that differ only in spans are equal.
+``spelling`` is how a value was typed where it may also be meant as text (a parameter on a command
+line), else empty. ``span`` is where a node stands in the text that it was parsed from, in Unicode code points from 0,
+end excluded. Neither is part of a node's value: trees that differ only in them are equal.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Number:
     """An exact decimal literal; never a float."""
 
     number: Decimal
+    spelling: str = field(default="", compare=False, repr=False)
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -52,6 +54,7 @@ class Date:
     """A calendar day."""
 
     date: _date
+    spelling: str = field(default="", compare=False, repr=False)
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -60,6 +63,7 @@ class Timestamp:
     """An instant, held as an aware UTC datetime, to the microsecond."""
 
     timestamp: _datetime
+    spelling: str = field(default="", compare=False, repr=False)
     span: Span | None = field(default=None, compare=False, repr=False)
 
 

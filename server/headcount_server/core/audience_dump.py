@@ -1,0 +1,118 @@
+"""An audience as plain data, a part for each structure, and back.
+
+Parts are what snapshots keep as files. The same contents give the same parts. Arrays may be the
+live structures' own: encode them before the audience changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyroaring import BitMap
+
+from headcount_server.core.attributes import load_index
+from headcount_server.core.audience import KNOWN_SINCE, Audience
+from headcount_server.core.changes import Changes
+from headcount_server.core.events.store import EventStore
+from headcount_server.core.keys import KeyDirectory
+from headcount_server.core.rules.parser import parse
+from headcount_server.core.rules.plain import RULE, SCHEMA
+from headcount_server.core.segments import Segment
+from headcount_server.errors import DataLoss
+from headcount_server.limits import Limits
+
+Parts = dict[str, Any]
+
+
+def dump_audience(audience: Audience) -> Parts:
+    """Name of a part -> plain data. O(contents)."""
+    parts: Parts = {
+        "audience": {
+            "name": audience.name,
+            "schema": SCHEMA.encode(audience.schema),
+            "create_time_us": audience.create_time_us,
+            "revision": audience.revision,
+            "schema_version": audience.schema_version,
+            "next_order": audience.next_order,
+            "segments": [_dump_segment(s) for _, s in sorted(audience.segments.items())],
+        },
+        "keys": audience.keys.dump(),
+        "known_since": audience.known_since.dump(),
+        "changes": audience.changes.dump(),
+    }
+    for name, index in sorted(audience.attributes.items()):
+        parts[f"attribute.{name}"] = index.dump()
+    for name, store in sorted(audience.events.items()):
+        parts[f"event.{name}"] = store.dump()
+    return parts
+
+
+def load_audience(parts: Mapping[str, Any], limits: Limits) -> Audience:
+    """The audience that ``dump_audience`` gave.
+
+    Raises:
+        DataLoss: a part is missing or isn't what was dumped.
+    """
+    try:
+        return _load(parts, limits)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataLoss(f"an audience can't be read: {error!r}") from error
+
+
+def _load(parts: Mapping[str, Any], limits: Limits) -> Audience:
+    head = parts["audience"]
+    schema = SCHEMA.decode(head["schema"])
+    audience = Audience(head["name"], schema, head["create_time_us"], limits)
+    audience.revision = head["revision"]
+    audience.schema_version = head["schema_version"]
+    audience.next_order = head["next_order"]
+    audience.reachable = parse(schema.reachable, limits) if schema.reachable else None
+    audience.keys = KeyDirectory.load(parts["keys"], limits)
+    audience.known_since = load_index(KNOWN_SINCE, parts["known_since"])
+    audience.changes = Changes.load(parts["changes"])
+    for attribute in schema.attributes:
+        part = parts[f"attribute.{attribute.name}"]
+        audience.attributes[attribute.name] = load_index(attribute, part)
+    for event in schema.events:
+        audience.events[event.name] = EventStore.load(
+            event, audience.calendar, parts[f"event.{event.name}"], audience.buckets
+        )
+    for part in head["segments"]:
+        segment = _load_segment(part)
+        audience.segments[segment.name] = segment
+    _check(audience)
+    return audience
+
+
+def _check(audience: Audience) -> None:
+    """Every index speaks of existing subscribers only."""
+    everyone = audience.everyone
+    if audience.known_since.exists != everyone:
+        raise DataLoss("known_since and keys disagree about who exists")
+    for name, index in audience.attributes.items():
+        if not index.exists.issubset(everyone):
+            raise DataLoss(f"attribute {name!r} has values of subscribers that don't exist")
+
+
+def _dump_segment(segment: Segment) -> Parts:
+    frozen = segment.frozen
+    return {
+        "name": segment.name,
+        "rule": None if segment.rule is None else RULE.encode(segment.rule),
+        "frozen": frozen,
+        "history_days": segment.history_days,
+        "create_time_us": segment.create_time_us,
+        "update_time_us": segment.update_time_us,
+        "version": segment.version,
+    }
+
+
+def _load_segment(part: Parts) -> Segment:
+    rule, frozen = part["rule"], part["frozen"]
+    if (rule is None) == (frozen is None) or not isinstance(frozen, BitMap | None):
+        raise DataLoss(f"segment {part['name']!r} has neither a rule nor members, or both")
+    return Segment(
+        part["name"], None if rule is None else RULE.decode(rule), frozen, part["history_days"],
+        part["create_time_us"], part["update_time_us"], part["version"],
+    )  # fmt: skip

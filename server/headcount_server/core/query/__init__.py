@@ -1,0 +1,16 @@
+"""Questions to one revision of an audience. Pure: an ``Ask`` and rules in, frozen answers out."""
+
+from headcount_server.core.query.ask import Ask
+from headcount_server.core.query.breakdown import Breakdown, By, breakdown
+from headcount_server.core.query.counting import Count, batch_count, count
+from headcount_server.core.query.describe import Description, describe
+from headcount_server.core.query.explain import Explanation, ExplainNode, explain
+from headcount_server.core.query.matching import MatchNode, MatchResult, match
+from headcount_server.core.query.members import members, page, sample
+from headcount_server.core.query.overlap import Overlap, overlap
+
+__all__ = [
+    "Ask", "Breakdown", "By", "Count", "Description", "ExplainNode", "Explanation", "MatchNode",
+    "MatchResult", "Overlap", "batch_count", "breakdown", "count", "describe", "explain", "match",
+    "members", "overlap", "page", "sample",
+]  # fmt: skip

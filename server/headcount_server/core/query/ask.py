@@ -1,0 +1,105 @@
+"""The options that every question shares, and evaluation under them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyroaring import BitMap
+
+from headcount_server.core.audience import Audience
+from headcount_server.core.plan.bind import Binder
+from headcount_server.core.plan.evaluate import Evaluation
+from headcount_server.core.plan.nodes import All, And, Node
+from headcount_server.core.rules.tree import Rule, Value, ValueList
+from headcount_server.limits import DEFAULT_LIMITS, Limits
+
+
+class Ask:
+    """One or several questions to one revision of an audience, at one ``now``.
+
+    Valid only until the audience changes. Equal parts of its rules are evaluated once.
+
+    Args:
+        audience: who is asked about.
+        now_us: what ``now`` means, in microseconds.
+        parameters: what the parameters of the rules are bound to.
+        within: a rule and-ed at the root of every count and of reachable; None: everyone.
+        limits: of the server.
+
+    Raises:
+        InvalidRule: ``within`` can't be bound.
+    """
+
+    def __init__(
+        self,
+        audience: Audience,
+        now_us: int,
+        parameters: Mapping[str, Value | ValueList] | None = None,
+        within: Rule | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.audience = audience
+        self.now_us = now_us
+        rules = {name: s.rule for name, s in audience.segments.items() if s.rule is not None}
+        frozen = frozenset(name for name, s in audience.segments.items() if s.frozen is not None)
+        self._binder = Binder(
+            audience.schema, rules, parameters or {}, now_us, limits, frozen=frozen
+        )
+        self._evaluation = Evaluation(audience)
+        self._scope: Node = All()
+        if within is not None:
+            self._scope = self._binder.bind(within, "within")
+        self._reachable: Node | None = None
+        if audience.reachable is not None:
+            self._reachable = self._binder.bind(audience.reachable, "reachable")
+
+    @property
+    def everyone(self) -> BitMap:
+        """Rows of the existing subscribers."""
+        return self.audience.everyone
+
+    def bind(self, rule: Rule) -> Node:
+        """The bound rule, without the scope.
+
+        Raises:
+            InvalidRule: it doesn't fit the schema, or a parameter is unbound.
+            Unimplemented: this version doesn't answer a part of it.
+        """
+        return self._binder.bind(rule)
+
+    def scoped(self, node: Node) -> Node:
+        """The node within the scope of the question."""
+        return node if isinstance(self._scope, All) else And((node, self._scope))
+
+    def rows(self, node: Node) -> BitMap:
+        """The rows of a bound rule, without the scope; not to be modified."""
+        return self._evaluation.rows(node)
+
+    def scope(self) -> BitMap:
+        """The rows of the scope; not to be modified."""
+        return self.rows(self._scope)
+
+    def count(self, node: Node) -> int:
+        """How many rows a bound rule has within the scope."""
+        return self._evaluation.count(self.scoped(node))
+
+    def reachable(self, node: Node, total: int) -> int:
+        """How many of the rows of a bound rule within the scope can be reached.
+
+        Args:
+            node: the bound rule.
+            total: its count, which is the answer where everyone can be reached.
+        """
+        if self._reachable is None or not total:
+            return total
+        return self._evaluation.count(And((self.scoped(node), self._reachable)))
+
+    def reachable_rows(self) -> BitMap | None:
+        """The rows that can be reached; None for everyone."""
+        return None if self._reachable is None else self.rows(self._reachable)
+
+    def members(self, rule: Rule) -> BitMap:
+        """The rows of a rule within the scope; not to be modified."""
+        return self.rows(self.scoped(self.bind(rule)))
+
+

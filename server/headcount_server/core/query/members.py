@@ -1,0 +1,50 @@
+"""Who matches: all, a page in the order of the keys, or a stable random sample."""
+
+from __future__ import annotations
+
+import numpy as np
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.keys import Keys, mix, stable_hash
+from headcount_server.core.query.ask import Ask
+from headcount_server.core.rules.tree import Rule
+
+
+def members(ask: Ask, rule: Rule) -> BitMap:
+    """The rows that match within the scope; not to be modified."""
+    return ask.members(rule)
+
+
+def page(
+    ask: Ask, rule: Rule, after: str | int | None, limit: int
+) -> tuple[Keys, int, str | int | None]:
+    """A page of keys, ascending: (keys, number of all members, key to go on after or None).
+
+    Args:
+        ask: the options.
+        rule: who is asked for.
+        after: the last key of the page before, or None.
+        limit: keys on a page, 1 or more.
+    """
+    rows = ask.members(rule)
+    keys = ask.audience.keys.page_after(rows, after, limit + 1)
+    if len(keys) <= limit:
+        return keys, len(rows), None
+    last = keys[limit - 1]
+    return keys[:limit], len(rows), last if isinstance(last, str) else int(last)
+
+
+def sample(ask: Ask, rule: Rule, size: int, seed: str) -> tuple[Keys, int]:
+    """Random members, the same ones for the same seed and members: (keys, number of all).
+
+    Members are ranked by a hash of key and seed; the first ``size`` are taken.
+    """
+    rows = bitmaps.to_array(ask.members(rule))
+    ranks = mix(ask.audience.keys.hashes(rows) ^ np.uint64(stable_hash(seed)))
+    if size < len(rows):
+        chosen = np.argpartition(ranks, size)[:size]
+        order = chosen[np.lexsort((rows[chosen], ranks[chosen]))]
+    else:
+        order = np.lexsort((rows, ranks))
+    return ask.audience.keys.keys(rows[order]), len(rows)

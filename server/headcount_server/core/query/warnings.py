@@ -1,0 +1,79 @@
+"""What is odd about a node that can nevertheless be answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headcount_server.core.rules.tree import (
+    AtLeast,
+    Attribute,
+    Between,
+    Date,
+    Did,
+    Everyone,
+    InNext,
+    InWindow,
+    Nobody,
+    Number,
+    Rule,
+    Timestamp,
+    Value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """A stable code and the same in words."""
+
+    reason: str
+    message: str
+
+
+def warnings(rule: Rule, constant: bool | None) -> tuple[Warning, ...]:
+    """The warnings of one node.
+
+    Args:
+        rule: the node.
+        constant: True if it is everyone whatever the data are, False if nobody, None if neither.
+    """
+    found: list[Warning] = []
+    if isinstance(rule, AtLeast) and isinstance(rule.count, Number):
+        if rule.count.number > len(rule.rules):
+            found.append(Warning(
+                "COUNT_PAST_NUMBER",
+                f"at least {rule.count.number} of {len(rule.rules)} rules never holds",
+            ))  # fmt: skip
+    between = _between(rule)
+    if between is not None and _is_reversed(between.low, between.high):
+        found.append(Warning(
+            "RANGE_REVERSED", "the ends of the range are exchanged, so that nobody lies in it"
+        ))  # fmt: skip
+    if isinstance(rule, Did) and isinstance(rule.window, InNext):
+        found.append(Warning(
+            "FUTURE_EVENTS", "events later than now never count: only today's up to now do here"
+        ))  # fmt: skip
+    if constant is False and not found and not isinstance(rule, Nobody):
+        found.append(Warning("ALWAYS_EMPTY", "nobody can match this, whatever the data are"))
+    if constant is True and not isinstance(rule, Everyone):
+        found.append(Warning("ALWAYS_EVERYONE", "everyone matches this, whatever the data are"))
+    return tuple(found)
+
+
+def _between(rule: Rule) -> Between | None:
+    if isinstance(rule, Attribute) and isinstance(rule.test, InWindow):
+        window = rule.test.window
+    elif isinstance(rule, Did):
+        window = rule.window
+    else:
+        return None
+    return window if isinstance(window, Between) else None
+
+
+def _is_reversed(low: Value, high: Value) -> bool:
+    if isinstance(low, Number) and isinstance(high, Number):
+        return low.number > high.number
+    if isinstance(low, Date) and isinstance(high, Date):
+        return low.date > high.date
+    if isinstance(low, Timestamp) and isinstance(high, Timestamp):
+        return low.timestamp > high.timestamp
+    return False
