@@ -1,0 +1,248 @@
+"""The events of one type of one audience, as they are written.
+
+Writes go to a pending tail in the order they come; the first read after them, or a long tail, sorts
+it into the chunks of its days. When that happens shows nowhere but in the time it takes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.calendar import Calendar
+from headcount_server.core.events import counters, dump
+from headcount_server.core.events.cache import BucketCache, Stamp
+from headcount_server.core.events.chunks import (
+    Chunk,
+    chunk_of,
+    merged,
+    with_newer,
+    without_rows,
+)
+from headcount_server.core.events.columns import Events, Int64s, Mask, Rows, concatenate
+from headcount_server.core.events.counters import Counter
+from headcount_server.core.events.sorting import event_order, run_starts
+from headcount_server.core.events.spellings import Coded
+from headcount_server.core.events.view import LEVEL_BITS, LEVELS, Contents, EventView, no_contents
+from headcount_server.core.plan.nodes import Source
+from headcount_server.core.schema import EventSchema
+
+_TAIL_MAX = 1 << 20  # pending events; about 50 MB
+
+Column = Sequence[str | None] | Coded
+MeasureColumn = tuple[Int64s, Mask | None]
+
+
+class EventStore(EventView):
+    """The writable view of one event type.
+
+    Args:
+        schema: the event type.
+        calendar: of the audience.
+        cache: one for all event types of an audience; its own if None.
+    """
+
+    def __init__(
+        self, schema: EventSchema, calendar: Calendar, cache: BucketCache | None = None
+    ) -> None:
+        own = BucketCache() if cache is None else cache
+        super().__init__(schema, calendar, own, no_contents(schema))
+        self._tail: list[Events] = []
+        self._tail_length = 0
+
+    def record(
+        self,
+        rows: NDArray[np.integer],
+        times: Int64s,
+        dimensions: Mapping[str, Column],
+        measures: Mapping[str, MeasureColumn],
+        orders: Int64s | None = None,
+    ) -> None:
+        """Append events; two equal ones are two events. Amortised O(1) for each.
+
+        What is given was checked before: known names, columns of one length, times of the years
+        0001 to 9999. The arrays are kept and not to be changed afterwards.
+
+        Args:
+            rows: the subscribers, in any order, repeated or not.
+            times: microseconds, also late ones or of the future.
+            dimensions: columns by name; a dimension left out is missing everywhere.
+            measures: scaled integers and a mask of those present (None: all), by name.
+            orders: the events' places in the audience's write order, ascending and above all
+                given before; by default this type's own events are numbered.
+        """
+        length = len(rows)
+        if not length:
+            return
+        state = self._contents
+        assert len(times) == length
+        if orders is None:
+            orders = np.arange(state.next_order, state.next_order + length, dtype=np.int64)
+        assert len(orders) == length
+        assert int(orders[0]) >= state.next_order
+        codes = {n: self._encoded(n, dimensions.get(n), length) for n in self.schema.dimensions}
+        columns: dict[str, MeasureColumn] = {}
+        for name, _ in self.schema.measures:
+            columns[name] = measures.get(name, _no_measure(length))
+            assert len(columns[name][0]) == length
+        times = np.asarray(times, dtype=np.int64)
+        part = Events(rows.astype(np.uint32, copy=False), times, orders, {**codes}, columns)
+        state.next_order = int(orders[-1]) + 1
+        state.version += 1
+        state.event_count += length
+        self._tail.append(part)
+        self._tail_length += length
+        if self._tail_length >= _TAIL_MAX:
+            self.contents()
+
+    def contents(self) -> Contents:
+        """The state with every event in its day. O(n) for n pending events, else O(1)."""
+        if self._tail:
+            self._settle()
+        return self._contents
+
+    @property
+    def version(self) -> int:
+        """As of a view. O(1)."""
+        return self._contents.version
+
+    @property
+    def event_count(self) -> int:
+        """As of a view. O(1)."""
+        return self._contents.event_count
+
+    def erase(self, rows: BitMap) -> None:
+        """Take every event of some subscribers away, from the columns, caches and dictionaries.
+
+        O(days log events) and O(n) for each day that has one of them. Call it with the same rows
+        for every event type of the audience.
+        """
+        state = self.contents()
+        wanted = bitmaps.to_array(rows)
+        lost: list[Events] = []
+        for day in list(state.days) if len(wanted) else []:
+            kept = self._erase_day(state.chunks[day], wanted, lost)
+            if kept:
+                state.chunks[day] = kept
+            else:
+                del state.chunks[day]
+                state.days.pop(bisect_left(state.days, day))
+        if not lost:
+            return
+        gone = concatenate(lost)
+        state.event_count -= len(gone)
+        state.version += 1
+        state.era += 1
+        for name, spellings in state.spellings.items():
+            state.spellings[name] = spellings.after_loss(gone.codes[name])
+        self._erase_cached(rows)
+
+    def compact(self) -> None:
+        """Make every day one tight chunk. O(events of the days that are not)."""
+        state = self.contents()
+        for day, chunks in state.chunks.items():
+            if len(chunks) > 1 or not chunks[0].is_tight:
+                state.chunks[day] = (merged(chunks),)
+
+    def freeze(self) -> EventView:
+        """The present state, read-only, which later writes leave alone. O(days), and O(pending)."""
+        return EventView(self.schema, self.calendar, self.cache, self.contents().copy())
+
+    def dump(self) -> dict[str, dump.Plain]:
+        """Plain data that ``load`` reads, the same after the same writes. O(events)."""
+        self.compact()
+        return dump.dump(self)
+
+    @classmethod
+    def load(
+        cls,
+        schema: EventSchema,
+        calendar: Calendar,
+        parts: Mapping[str, dump.Plain],
+        cache: BucketCache | None = None,
+    ) -> EventStore:
+        """The store that ``dump`` wrote. O(events); the arrays are kept, so they may be mapped.
+
+        Raises:
+            DataLoss: sizes, types, orders or codes don't fit.
+        """
+        store = cls(schema, calendar, cache)
+        store._contents = dump.load(schema, calendar, parts)
+        return store
+
+    def nbytes(self) -> dict[str, int]:
+        """As of a view; reading it leaves pending events pending."""
+        tail, self._tail = self._tail, []
+        sizes = super().nbytes()
+        self._tail = tail
+        sizes["pending"] = sum(part.nbytes for part in tail)
+        return sizes
+
+    def _encoded(self, name: str, column: Column | None, length: int) -> NDArray[np.uint32]:
+        if column is None:
+            return np.zeros(length, dtype=np.uint32)
+        spellings = self._contents.spellings[name]
+        codes = spellings.encode(column)
+        assert len(codes) == length
+        spellings.count_uses(codes)
+        self._contents.sizes[name] = len(spellings)
+        return codes
+
+    def _settle(self) -> None:
+        state = self._contents
+        events = concatenate(self._tail)
+        self._tail, self._tail_length = [], 0
+        days = self.calendar.days_of(events.times)
+        order = event_order(events.rows, events.times, days)
+        events, days = events.take(order), days[order]
+        starts = run_starts(days)
+        ends = np.append(starts[1:], len(days))
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            self._put(state, int(days[start]), chunk_of(events.take(slice(start, end))))
+
+    def _put(self, state: Contents, day: int, chunk: Chunk) -> None:
+        chunks = state.chunks.get(day)
+        if chunks is None:
+            insort(state.days, day)
+            state.chunks[day] = (chunk,)
+        else:
+            state.chunks[day] = with_newer(chunks, chunk)
+        for level in range(LEVELS):
+            state.stamps[level][day >> LEVEL_BITS * level] = state.version
+
+    def _erase_day(
+        self, chunks: Sequence[Chunk], rows: Rows, lost: list[Events]
+    ) -> tuple[Chunk, ...]:
+        kept: list[Chunk] = []
+        for chunk in chunks:
+            rest, gone = without_rows(chunk, rows)
+            if rest is not None:
+                kept.append(rest)
+            if gone is not None:
+                lost.append(gone)
+        return tuple(kept)
+
+    def _erase_cached(self, rows: BitMap) -> None:
+        """Subtract the rows from what is cached of this type alone; drop what others share."""
+        era = self._contents.era
+
+        def concerns(subject: object) -> bool:
+            return isinstance(subject, tuple) and any(
+                isinstance(part, Source) and part.event == self.schema.name for part in subject
+            )
+
+        def change(stamp: Stamp, counter: Counter) -> tuple[Stamp, Counter] | None:
+            if len(stamp) != 2 or stamp[0] != era - 1:
+                return None
+            return (era, stamp[1]), counters.without(counter, rows)
+
+        self.cache.revise(concerns, change)
+
+
+def _no_measure(length: int) -> MeasureColumn:
+    return np.zeros(length, dtype=np.int64), np.zeros(length, dtype=np.bool_)
