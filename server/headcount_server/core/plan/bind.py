@@ -1,0 +1,330 @@
+"""Binding: a rule tree and an audience's schema become a node that can be evaluated.
+
+Names are checked, parameters replaced, windows resolved at the question's ``now``, numbers scaled,
+negated tests written as ``Not``. Everything wrong in a rule is told at once, up to a bound; the
+places of faults are described in ``core.faults``. Binding reads no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+
+from headcount_server.core import windows
+from headcount_server.core.calendar import calendar
+from headcount_server.core.faults import Faults, refuse, variant
+from headcount_server.core.plan import nodes
+from headcount_server.core.plan.bind_attributes import bind_attribute, negated, range_node
+from headcount_server.core.plan.bind_events import bind_did, bind_inactive, bind_where
+from headcount_server.core.plan.bind_tests import check_number_test, unanswered
+from headcount_server.core.plan.bind_values import Subject, Values
+from headcount_server.core.plan.bounds import check_bounds
+from headcount_server.core.plan.numbers import floor_scaled
+from headcount_server.core.plan.scope import KNOWN_SINCE, Scope, unknown
+from headcount_server.core.plan.unanswered import check_number, check_whole
+from headcount_server.core.plan.unanswered_events import (
+    UNANSWERED_EVENTS,
+    has_campaigns,
+    refuse_unanswered_did,
+    refuse_unanswered_event,
+)
+from headcount_server.core.rules import tree
+from headcount_server.core.schema import KeyType, Schema
+from headcount_server.core.windows import below_value, spelt
+from headcount_server.errors import InvalidRule, Unimplemented
+from headcount_server.limits import DEFAULT_LIMITS, INT64_MAX, INT64_MIN, Limits
+
+
+class Binder:
+    """Binds rules for one question; rules bound by the same binder share their parts.
+
+    Args:
+        schema: of the audience.
+        segments: rule by name; of a frozen segment it is not looked at.
+        parameters: bound values; those that a rule doesn't use are ignored.
+        now_us: the question's ``now`` in microseconds since 1970-01-01T00:00Z.
+        limits: depth, nodes and list lengths that rules keep to.
+        frozen: names of the segments with a fixed list of members.
+
+    Attributes:
+        scope: the audience's names, ``now`` and the parameters.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        segments: Mapping[str, tree.Rule],
+        parameters: Mapping[str, tree.Value | tree.ValueList],
+        now_us: int,
+        limits: Limits = DEFAULT_LIMITS,
+        frozen: Container[str] = (),
+    ) -> None:
+        self.scope = Scope(schema, calendar(schema.time_zone), now_us, Values(parameters, limits))
+        self._segments = segments
+        self._frozen = frozen
+        self._bound: dict[int, tuple[tree.Rule, nodes.Node]] = {}
+        self._bound_segments: dict[str, nodes.Node] = {}
+
+    def bind(self, rule: tree.Rule, place: str = "rule") -> nodes.Node:
+        """The node of a rule. Binding a part of a rule bound before gives the part's own node.
+
+        Args:
+            rule: any rule of the tree.
+            place: path of the message that holds the rule, for faults.
+
+        Raises:
+            InvalidRule: with every fault found, up to a bound.
+            LimitExceeded: too deep, too large, or a list too long.
+            Unimplemented: nothing is wrong, but a part isn't answered by this version yet.
+        """
+        if id(rule) not in self._bound:
+            check_bounds(rule, self.scope.values.limits, place)
+        return self._bind(rule, place)
+
+    def bind_where(self, where: tree.Rule, event: str, place: str = "where") -> nodes.Where:
+        """The events of one type that pass a where.
+
+        Raises:
+            InvalidRule, LimitExceeded, Unimplemented: as ``bind``.
+        """
+        check_bounds(where, self.scope.values.limits, place)
+        return bind_where(self.scope, where, self.scope.event(event, place, where.span), place)
+
+    def _bind(self, rule: tree.Rule, place: str) -> nodes.Node:
+        found = self._bound.get(id(rule))
+        if found is not None:
+            return found[1]
+        node = self._node(rule, place)
+        self._bound[id(rule)] = (rule, node)  # the rule is kept, so that its id stays its own
+        return node
+
+    def _node(self, rule: tree.Rule, place: str) -> nodes.Node:
+        at = f"{place}.{variant(type(rule))}"
+        match rule:
+            case tree.Attribute():
+                return bind_attribute(self.scope, rule, at)
+            case tree.And():
+                return nodes.And(self._all(rule.rules, place))
+            case tree.Or():
+                return nodes.Or(self._all(rule.rules, place))
+            case tree.NoneOf():
+                return nodes.Not(nodes.Or(self._all(rule.rules, place)))
+            case tree.Not():
+                return negated(self._bind(rule.rule, f"{place}.rules[0]"))
+            case tree.AtLeast():
+                return self._at_least(rule, place)
+            case tree.Did():
+                if rule.habit or rule.relative or has_campaigns(rule.where):
+                    refuse_unanswered_did(self.scope, rule, at)
+                return bind_did(self.scope, rule, at)
+            case tree.InSegment():
+                return self._in_segment(rule, at)
+            case tree.Everyone():
+                return nodes.All()
+            case tree.Nobody():
+                return nodes.Nothing()
+            case tree.IdIn():
+                return self._id_in(rule, at)
+            case tree.KnownFor():
+                return self._known_for(rule, at)
+            case tree.Inactive():
+                return bind_inactive(self.scope, rule, at)
+            case _:
+                return self._unanswered(rule, place, at)
+
+    def _all(self, rules: tuple[tree.Rule, ...], place: str) -> tuple[nodes.Node, ...]:
+        if not rules:
+            refuse(f"{place}.rules", "at least one rule is needed", "EMPTY_LIST")
+        faults = Faults()
+        found: list[nodes.Node] = []
+        for i, rule in enumerate(rules):
+            with faults.collecting():
+                found.append(self._bind(rule, f"{place}.rules[{i}]"))
+        faults.check()
+        return tuple(found)
+
+    def _at_least(self, rule: tree.AtLeast, place: str) -> nodes.Node:
+        faults = Faults()
+        count = 0
+        found: tuple[nodes.Node, ...] = ()
+        with faults.collecting():
+            count = self.scope.values.whole(rule.count, f"{place}.at_least", "the count", rule.span)
+        with faults.collecting():
+            found = self._all(rule.rules, place)
+        faults.check()
+        if count == 0:
+            return nodes.All()
+        return nodes.AtLeast(count, found) if count <= len(found) else nodes.Nothing()
+
+    def _id_in(self, rule: tree.IdIn, place: str) -> nodes.Node:
+        place = f"{place}.values"
+        values, kind = self.scope.values, self.scope.schema.key
+        subject = Subject("id", f"a {kind.value} key")
+        if kind is KeyType.STRING:
+            listed = values.texts(rule.values, subject, place, rule.span)
+            keys = tuple(sorted({text.text for text in listed}))
+            return nodes.KeyIn(keys) if keys else nodes.Nothing()
+        found: set[int] = set()
+        faults = Faults()
+        for i, number in enumerate(values.numbers(rule.values, subject, place, rule.span)):
+            key, exact = floor_scaled(number, 0)
+            if exact and INT64_MIN <= key <= INT64_MAX:
+                found.add(key)
+            elif not exact and number.adjusted() < 40:
+                with faults.collecting():
+                    literal = tree.Number(number)
+                    refuse(
+                        below_value(f"{place}.values[{i}]", literal),
+                        f"{subject}; {spelt(literal)} is no whole number",
+                        "WRONG_TYPE",
+                        rule.values.span or rule.span,
+                        found=spelt(literal),
+                        expected=("whole number",),
+                    )
+        faults.check()
+        return nodes.KeyIn(tuple(sorted(found))) if found else nodes.Nothing()
+
+    def _known_for(self, rule: tree.KnownFor, place: str) -> nodes.Node:
+        scope = self.scope
+        amount = scope.amount(rule.duration, f"{place}.duration", rule.span)
+        days = windows.up_to(amount, rule.duration.unit, scope.now_us, scope.calendar)
+        return range_node(scope, KNOWN_SINCE, days)
+
+    # --- segments ------------------------------------------------------------------------------
+
+    def _segment_name(self, value: tree.Value, place: str, span: tree.Span | None) -> str:
+        """The name of a segment that exists."""
+        subject = Subject("segment", "a name")
+        name = self.scope.values.text(value, subject, place, span).text
+        if name not in self._frozen and name not in self._segments:
+            at = below_value(place, value)
+            unknown("segment", name, tuple(self._segments), at, value.span or span)
+        return name
+
+    def _in_segment(self, rule: tree.InSegment, place: str) -> nodes.Node:
+        name = self._segment_name(rule.segment, f"{place}.segment", rule.span)
+        at = below_value(f"{place}.segment", rule.segment)
+        for used in self._order(name, at, rule.segment.span or rule.span):
+            try:
+                self._bound_segments[used] = self._bind_segment(used)
+            except InvalidRule as error:
+                refuse(
+                    at,
+                    f'segment "{used}" can\'t be evaluated: {error.message}',
+                    error.violations[0].reason if error.violations else error.reason,
+                    rule.segment.span or rule.span,
+                    found=used,
+                )
+            except Unimplemented as error:
+                message = f'segment "{used}": {error.message}'
+                raise Unimplemented(message, **error.metadata) from error
+        return self._bound_segments[name]
+
+    def _bind_segment(self, name: str) -> nodes.Node:
+        """A segment's rule, without the question's parameters; those it uses are bound."""
+        if name in self._frozen:
+            return nodes.SegmentMembers(name)
+        scope = self.scope
+        inner = Binder(
+            scope.schema, self._segments, {}, scope.now_us, scope.values.limits, self._frozen
+        )
+        inner._bound_segments = self._bound_segments
+        return inner.bind(self._segments[name])
+
+    def _order(self, name: str, place: str, span: tree.Span | None) -> list[str]:
+        """The segments to bind for ``name``, each after those that it uses. No recursion.
+
+        Raises:
+            InvalidRule: one of them uses itself.
+        """
+        order: list[str] = []
+        done = set(self._bound_segments)
+        path: list[tuple[str, Iterator[str]]] = []
+        if name not in done:
+            path.append((name, self._uses(name)))
+        open_names = {name}
+        while path:
+            current, rest = path[-1]
+            used = next(rest, None)
+            if used is None:
+                path.pop()
+                open_names.discard(current)
+                done.add(current)
+                order.append(current)
+            elif used in open_names:
+                names = [n for n, _ in path]
+                cycle = " → ".join([*names[names.index(used) :], used])
+                message = f'segment "{used}" would use itself: {cycle}'
+                refuse(place, message, "SEGMENT_CYCLE", span, found=used)
+            elif used not in done and (used in self._segments or used in self._frozen):
+                path.append((used, self._uses(used)))
+                open_names.add(used)
+        return order
+
+    def _uses(self, name: str) -> Iterator[str]:
+        return iter(() if name in self._frozen else dependencies(self._segments[name]))
+
+    # --- what isn't evaluated yet ----------------------------------------------------------------
+
+    def _unanswered(self, rule: tree.Rule, place: str, at: str) -> nodes.Node:
+        scope = self.scope
+        match rule:
+            case tree.WeightedSum():
+                self._check_weighted(rule, place)
+                raise unanswered("sum of")
+            case tree.Sample():
+                subject = Subject("sample", "a percentage")
+                field = f"{at}.percent"
+                check_number(scope, rule.percent, subject, field, rule.span, "a percentage", 0, 100)
+                self._check_seed(rule.seed, at, rule.span)
+                raise unanswered("sample")
+            case tree.Bucket():
+                check_whole(
+                    scope, rule.buckets, f"{at}.buckets", rule.span, "how many buckets", 1, None
+                )
+                buckets = scope.values.whole(rule.buckets, f"{at}.buckets", "", rule.span)
+                check_whole(scope, rule.bucket, f"{at}.bucket", rule.span, "the bucket", 1, buckets)
+                self._check_seed(rule.seed, at, rule.span)
+                raise unanswered("bucket")
+            case tree.SegmentMove():
+                self._segment_name(rule.segment, f"{at}.segment", rule.span)
+                scope.window(rule.window, f"{at}.window")
+                raise unanswered(rule.move.name.lower())
+            case tree.LastCampaigns():
+                message = "last campaigns stand only in the where of a did"
+                refuse(at, message, "UNSUPPORTED_TEST", rule.span)
+            case _:
+                assert isinstance(rule, UNANSWERED_EVENTS)
+                refuse_unanswered_event(scope, rule, at)
+
+    def _check_seed(self, seed: tree.Value, at: str, span: tree.Span | None) -> None:
+        self.scope.values.text(seed, Subject("seed", "a string"), f"{at}.seed", span)
+
+    def _check_weighted(self, rule: tree.WeightedSum, place: str) -> None:
+        at, span = f"{place}.weighted_sum", rule.span
+        subject = Subject("sum", "a number")
+        faults = Faults()
+        for i, term in enumerate(rule.terms):
+            with faults.collecting():
+                self.scope.values.number(term.weight, subject, f"{at}.weights[{i}]", span)
+        with faults.collecting():
+            check_number_test(rule.test, self.scope.values, subject, at, span)
+        with faults.collecting():
+            self._all(tuple(term.rule for term in rule.terms), place)
+        faults.check()
+
+
+def dependencies(rule: tree.Rule) -> tuple[str, ...]:
+    """The segments that a rule names, sorted, each once; not those that they use in turn. O(nodes).
+
+    A name that is a parameter is not known before a question and left out.
+    """
+    return tuple(
+        sorted(
+            {
+                node.segment.text
+                for node, _ in tree.walk(rule)
+                if isinstance(node, tree.InSegment | tree.SegmentMove)
+                and isinstance(node.segment, tree.Text)
+            }
+        )
+    )

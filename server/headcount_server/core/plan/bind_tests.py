@@ -1,0 +1,249 @@
+"""What tests on text and on numbers mean, for attributes and for properties of events alike.
+
+Here a test becomes data (a ``TextTest``, a range, a list of integers) with its negation beside it;
+what it is a test *of* is the caller's matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal as Either
+
+from headcount_server.core import texts
+from headcount_server.core.faults import below, refuse
+from headcount_server.core.plan import numbers
+from headcount_server.core.plan.bind_values import Subject, Values, one_of
+from headcount_server.core.rules import tree
+from headcount_server.core.rules.tree import Operator, State
+from headcount_server.core.texts import TextTest, fold
+from headcount_server.errors import Unimplemented
+
+_SYMBOLS = {
+    Operator.EQUAL: "=",
+    Operator.NOT_EQUAL: "!=",
+    Operator.LESS: "<",
+    Operator.LESS_OR_EQUAL: "<=",
+    Operator.GREATER: ">",
+    Operator.GREATER_OR_EQUAL: ">=",
+}
+_NAMES: dict[type, str] = {
+    tree.In: "in",
+    tree.Contains: "contains",
+    tree.ContainsAny: "contains any of",
+    tree.StartsWith: "starts with",
+    tree.EndsWith: "ends with",
+    tree.Like: "like",
+    tree.Matches: "matches",
+    tree.Domain: "domain",
+    tree.Has: "has",
+    tree.HasPrefix: "has value starting with",
+    tree.Size: "size",
+    tree.Between: "between",
+    tree.Anniversary: "anniversary",
+    tree.Changed: "changed",
+    tree.MonthIn: "month in",
+    tree.DayOfMonthIn: "day of month in",
+    tree.WeekdayIn: "weekday in",
+    tree.HourBetween: "hour between",
+    tree.Near: "within … of",
+    tree.InBox: "in box",
+}
+_QUANTIFIERS = {
+    tree.Quantifier.ANY: "has any of",
+    tree.Quantifier.ALL: "has all of",
+    tree.Quantifier.NONE: "has none of",
+    tree.Quantifier.AT_LEAST: "has at least … of",
+}
+SET_TESTS = ("is set", "is missing")
+TEXT_TESTS = (
+    "=", "!=", "in", "not in", "contains", "not contains", "contains any of",
+    "not contains any of", "starts with", "ends with", "like", "matches", *SET_TESTS,
+)  # fmt: skip
+NUMBER_TESTS = ("=", "!=", "<", "<=", ">", ">=", "between", "in", "not in", *SET_TESTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """``is set``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One of ``values``, ascending and scaled."""
+
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What is tested, and whether the test is the negation of that (true without a value)."""
+
+    what: TextTest | numbers.Range | Listed | Presence
+    negated: bool = False
+
+
+def test_name(test: tree.Test) -> str:
+    """How the text form spells a test, without its values."""
+    match test:
+        case tree.Compare() | tree.CompareAttribute():
+            return _SYMBOLS[test.operator]
+        case tree.Is():
+            return f"is {test.state.name.lower()}"
+        case tree.In() | tree.Contains() | tree.ContainsAny():
+            return f"{'not ' if test.negated else ''}{_NAMES[type(test)]}"
+        case tree.HasOf():
+            return _QUANTIFIERS[test.quantifier]
+        case tree.Rank():
+            return "in bottom" if test.bottom else "in top"
+        case tree.InWindow():
+            return "between" if isinstance(test.window, tree.Between) else "a window of time"
+        case _:
+            return _NAMES[type(test)]
+
+
+def require(
+    test: tree.Test, known: tuple[str, ...], subject: Subject, place: str, span: tree.Span | None
+) -> None:
+    """Raise InvalidRule unless the test is one of the ``known`` ones of its subject."""
+    name = test_name(test)
+    if name in known:
+        if isinstance(test, tree.CompareAttribute) and "anniversary" not in known:
+            _refuse_pair(test, "contains" in known, subject, place, span)
+        return
+    refuse(
+        place,
+        f'{subject} and has no test "{name}"; it has {", ".join(known)}',
+        "UNSUPPORTED_TEST",
+        span,
+        found=name,
+        expected=known,
+    )
+
+
+def presence(test: tree.Is) -> Bound:
+    """``is set`` and ``is missing``."""
+    return Bound(Presence(), test.state is State.MISSING)
+
+
+def text_test(
+    test: tree.Test, values: Values, subject: Subject, place: str, span: tree.Span | None
+) -> Bound:
+    """A keyword test. ``place`` ends with the test's variant; the test is in TEXT_TESTS.
+
+    Raises:
+        InvalidRule: a literal is no string.
+        Unimplemented: ``like`` and ``matches``.
+    """
+    match test:
+        case tree.Is():
+            return presence(test)
+        case tree.Compare():
+            equal = one_of([values.text(test.value, subject, f"{place}.value", span)])
+            return Bound(equal, test.operator is Operator.NOT_EQUAL)
+        case tree.In():
+            listed = values.texts(test.values, subject, f"{place}.values", span)
+            return Bound(one_of(listed), test.negated)
+        case tree.Contains():
+            part = values.text(test.value, subject, f"{place}.value", span)
+            return Bound(_contains([part]), test.negated)
+        case tree.ContainsAny():
+            parts = values.texts(test.values, subject, f"{place}.values", span)
+            return Bound(_contains(parts), test.negated)
+        case tree.StartsWith() | tree.EndsWith():
+            text = values.text(test.value, subject, f"{place}.value", span)
+            return Bound(affix(text, at="start" if isinstance(test, tree.StartsWith) else "end"))
+        case tree.Like():
+            values.text(test.value, subject, f"{place}.value", span)
+            raise unanswered("like")
+        case _:
+            assert isinstance(test, tree.Matches), "the test was checked to be one on text"
+            raise unanswered("matches")
+
+
+def affix(text: tree.Text, at: Either["start", "end"]) -> TextTest:
+    """The test for a value that starts, or ends, with a text."""
+    part = text.text if text.exactly else fold(text.text)
+    kind = texts.StartsWith if at == "start" else texts.EndsWith
+    return kind(part, text.exactly)
+
+
+def number_test(
+    test: tree.Test,
+    scale: int,
+    values: Values,
+    subject: Subject,
+    place: str,
+    span: tree.Span | None,
+) -> Bound:
+    """A test on numbers of a scale. ``place`` ends with the test's variant; the test is in
+    NUMBER_TESTS.
+
+    Raises:
+        InvalidRule: a literal is no number.
+    """
+    match test:
+        case tree.Is():
+            return presence(test)
+        case tree.In():
+            listed = values.numbers(test.values, subject, f"{place}.values", span)
+            return Bound(_listed(numbers.listed(listed, scale)), test.negated)
+        case tree.Compare():
+            number = values.number(test.value, subject, f"{place}.value", span)
+            negated = test.operator is Operator.NOT_EQUAL
+            operator = Operator.EQUAL if negated else test.operator
+            return Bound(numbers.compared(operator, number, scale), negated)
+        case _:
+            assert isinstance(test, tree.InWindow), "the test was checked to be one on numbers"
+            window = test.window
+            assert isinstance(window, tree.Between), "the only window on numbers"
+            place = below(place, "window", window)
+            low = values.number(window.low, subject, f"{place}.low", window.span or span)
+            high = values.number(window.high, subject, f"{place}.high", window.span or span)
+            return Bound(numbers.included(low, high, scale))
+
+
+def check_number_test(
+    test: tree.NumberTest, values: Values, subject: Subject, place: str, span: tree.Span | None
+) -> None:
+    """Raise InvalidRule unless the literals of a comparison are numbers."""
+    place = below(place, "test", test)
+    if isinstance(test, tree.Compare):
+        values.number(test.value, subject, f"{place}.value", span)
+    else:
+        values.number(test.low, subject, f"{place}.low", span)
+        values.number(test.high, subject, f"{place}.high", span)
+
+
+def unanswered(construct: str) -> Unimplemented:
+    """The error for a part of the rule language that this version does not evaluate."""
+    return Unimplemented(f"`{construct}` is not answered by this version yet", construct=construct)
+
+
+def _contains(parts: list[tree.Text]) -> TextTest:
+    return texts.ContainsOneOf(
+        tuple(sorted({fold(part.text) for part in parts if not part.exactly})),
+        tuple(sorted({part.text for part in parts if part.exactly})),
+    )
+
+
+def _listed(listed: tuple[int, ...]) -> numbers.Range | Listed:
+    if len(listed) > 1:
+        return Listed(listed)
+    return numbers.between(min(listed), max(listed)) if listed else numbers.EMPTY
+
+
+def _refuse_pair(
+    test: tree.CompareAttribute, text: bool, subject: Subject, place: str, span: tree.Span | None
+) -> None:
+    quoted = f'"{test.attribute}"'
+    refuse(
+        f"{place}.attribute",
+        f"{subject}; write {quoted}, with double quotes"
+        if text
+        else f"{subject} and can't be compared with an attribute",
+        "WRONG_TYPE",
+        span,
+        found=test.attribute,
+        expected=("string",) if text else ("number",),
+        suggestion=quoted if text else "",
+    )
