@@ -29,7 +29,7 @@ def check_bounds(rule: Rule, limits: Limits = DEFAULT_LIMITS) -> None:
 
     Raises:
         LimitExceeded: as ``check_size``.
-        InvalidRule: something that must be there is empty, or excludes something else that is there.
+        InvalidRule: something is empty that must not be, or excludes something else there.
     """
     for node, path in _sized(rule, limits):
         if problem := _shape(node):
@@ -37,7 +37,7 @@ def check_bounds(rule: Rule, limits: Limits = DEFAULT_LIMITS) -> None:
 
 
 def check_size(rule: Rule, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Raise LimitExceeded if depth, nodes, a list, a sequence or a number is past its limit. O(tree).
+    """Raise LimitExceeded if depth, nodes, a list, sequence or number is past its limit.
 
     The error's ``metadata['limit']`` names the limit as ``Limits`` (or ``limits``) does.
     """
@@ -54,7 +54,12 @@ def _sized(rule: Rule, limits: Limits) -> Iterator[tuple[Rule, _Path]]:
         seen += 1
         if depth > limits.rule_depth_max:
             limit = limits.rule_depth_max
-            _exceed(path, node.span, "rule_depth_max", f"the rule is deeper than the limit of {limit} nodes")
+            _exceed(
+                path,
+                node.span,
+                "rule_depth_max",
+                f"the rule is deeper than the limit of {limit} nodes",
+            )
         _check_parts(node, path, limits)
         yield node, path
         below = _below(node)
@@ -100,7 +105,9 @@ def _check_parts(node: Rule, path: _Path, limits: Limits) -> None:
     if isinstance(node, tree.Sequence) and len(node.steps) > SEQUENCE_STEPS_MAX:
         message = f"the sequence has {len(node.steps)} steps; the limit is {SEQUENCE_STEPS_MAX}"
         span = node.steps[SEQUENCE_STEPS_MAX].span or node.span
-        _exceed((path, f".sequence.steps[{SEQUENCE_STEPS_MAX}]"), span, "sequence_steps_max", message)
+        _exceed(
+            (path, f".sequence.steps[{SEQUENCE_STEPS_MAX}]"), span, "sequence_steps_max", message
+        )
     domains = 0
     for part, _ in _parts(node):
         if isinstance(part, Number):
@@ -127,7 +134,9 @@ def _check_list(
 def _check_number(part: Number, node: Rule, path: _Path) -> None:
     if not part.number.is_finite():
         message = f"{part.number} is no number that a rule can hold"
-        _refuse(f"{_written(path)}.{_oneof(node)}", message, part.span or node.span, "INVALID_NUMBER")
+        _refuse(
+            f"{_written(path)}.{_oneof(node)}", message, part.span or node.span, "INVALID_NUMBER"
+        )
     _, digits, exponent = part.number.as_tuple()
     assert isinstance(exponent, int)
     if max(len(digits), len(digits) + exponent, -exponent) > NUMBER_DIGITS_MAX:
@@ -185,12 +194,17 @@ def _shape(node: Rule) -> tuple[str, str] | None:
 @cache
 def _names(kind: type) -> tuple[str, ...]:
     """Fields of a class of the tree that must not be empty."""
-    if kind is ValueList or (kind not in _PARTS and kind not in _RULES) or not hasattr(kind, "__dataclass_fields__"):
+    if (
+        kind is ValueList
+        or (kind not in _PARTS and kind not in _RULES)
+        or not hasattr(kind, "__dataclass_fields__")
+    ):
         return ()
     return tuple(
         f.name
         for f in fields(kind)
-        if (f.type == "str" and f.name not in _MAY_BE_EMPTY) or str(f.type).startswith("tuple[")
+        if (f.type == "str" and f.compare and f.name not in _MAY_BE_EMPTY)
+        or str(f.type).startswith("tuple[")
     )
 
 
@@ -199,7 +213,9 @@ def _shape_of_did(node: Rule) -> tuple[str, str] | None:
         return None
     if sum(part is not None for part in (node.window, node.relative, node.habit)) > 1:
         return "", "at most one of window, relative and habit can be given"
-    if node.often is not None and (node.often.high is not None) != (node.often.many is tree.Many.BETWEEN):
+    if node.often is not None and (node.often.high is not None) != (
+        node.often.many is tree.Many.BETWEEN
+    ):
         return ".often.high", "high is given with BETWEEN and only with it"
     allowed = (tree.Many.AT_LEAST, tree.Many.AT_MOST, tree.Many.EXACTLY)
     if node.habit is not None and node.habit.many not in allowed:

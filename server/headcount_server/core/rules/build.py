@@ -9,7 +9,7 @@ from typing import Any
 
 from headcount_server.core.rules.build_literals import LITERALS, whole_number
 from headcount_server.core.rules.build_tests import TESTS
-from headcount_server.core.rules.piece import Callbacks, Children, Fault, Piece, callback
+from headcount_server.core.rules.piece import BadTokenError, Callbacks, Children, Piece, callback
 from headcount_server.core.rules.tree import (
     Aggregate,
     And,
@@ -54,6 +54,8 @@ from headcount_server.core.rules.tree import (
     Window,
     Without,
 )
+
+__all__ = ["callbacks"]
 
 _RULES: Callbacks = {}
 
@@ -210,7 +212,7 @@ def sequence(c: Children, span: Span) -> Sequence | Not:
     for piece in pieces[:-1]:
         if piece.value.negated:
             place = Span(piece.start_pos, piece.start_pos + len("not"))
-            raise Fault(place, "INVALID_SEQUENCE", "'then not' can only be the last step")
+            raise BadTokenError(place, "INVALID_SEQUENCE", "'then not' can only be the last step")
     rule = Sequence(
         (first, *_values(pieces)),
         _optional(all_within),
@@ -226,7 +228,7 @@ def step(c: Children, span: Span) -> Step:
     negated, name, where, within, without = c
     if negated is not None and without is not None:
         place = Span(without.start_pos, without.end_pos)
-        raise Fault(place, "INVALID_SEQUENCE", "'without' can't follow 'then not'")
+        raise BadTokenError(place, "INVALID_SEQUENCE", "'without' can't follow 'then not'")
     return Step(
         (str(name.value),),
         negated is not None,
@@ -261,7 +263,12 @@ def same(c: Children, span: Span) -> str:
 def recency(c: Children, span: Span) -> Recency:
     edge, events, where, passes, window = c
     return Recency(
-        Edge[edge.type], events.value, _optional(where), _optional(passes), _event_window(window), span
+        Edge[edge.type],
+        events.value,
+        _optional(where),
+        _optional(passes),
+        _event_window(window),
+        span,
     )
 
 
@@ -354,7 +361,13 @@ def function(c: Children, span: Span) -> Function:
 @callback(_RULES)
 def aggregate(c: Children, span: Span) -> Aggregate:
     return Aggregate(
-        c[0].value, str(c[2].value), str(c[4].value), c[6].value, _optional(c[7]), _event_window(c[8]), span
+        c[0].value,
+        str(c[2].value),
+        str(c[4].value),
+        c[6].value,
+        _optional(c[7]),
+        _event_window(c[8]),
+        span,
     )
 
 

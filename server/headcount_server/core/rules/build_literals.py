@@ -1,6 +1,6 @@
 """Callbacks of the grammar's literals, durations and windows.
 
-A token that has the form of a date, number or name but isn't one raises ``Fault`` with its place.
+A token with the form of a date, number or name that isn't one raises ``BadTokenError``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from headcount_server.core.rules.names import nearest
-from headcount_server.core.rules.piece import Callbacks, Children, Fault, callback
+from headcount_server.core.rules.piece import BadTokenError, Callbacks, Children, callback
 from headcount_server.core.rules.tree import (
     After,
     Before,
@@ -38,34 +38,40 @@ from headcount_server.core.rules.tree import (
     Window,
 )
 
-MONTHS = (
-    "january february march april may june july august september october november december"
-).split()
-WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+__all__ = ["LITERALS", "MONTHS", "WEEKDAYS", "whole_number", "word_number"]
+
+_MONTHS = "january february march april may june july august september october november december"
+_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday"
+MONTHS: tuple[str, ...] = tuple(_MONTHS.split())
+WEEKDAYS: tuple[str, ...] = tuple(_WEEKDAYS.split())
 
 LITERALS: Callbacks = {}
 _UNITS = MappingProxyType({unit.name.lower(): unit for unit in Unit})
 
 
-def word_number(word: str, span: Span, names: list[str]) -> Number:
+def word_number(word: str, span: Span, names: tuple[str, ...]) -> Number:
     """The number, from 1, of a month or weekday named in full or by its first three letters."""
     folded = word.lower()
     for i, name in enumerate(names, 1):
         if folded in (name, name[:3]):
-            return Number(Decimal(i), span)
+            return Number(Decimal(i), span=span)
     kind = "month" if names is MONTHS else "weekday"
     suggestion = nearest(folded, names)
-    raise Fault(span, f"INVALID_{kind.upper()}", f"no {kind} is called {word!r}", tuple(names), suggestion)
+    raise BadTokenError(
+        span, f"INVALID_{kind.upper()}", f"no {kind} is called {word!r}", names, suggestion
+    )
 
 
 def whole_number(value: Value) -> Value:
-    """The value itself; Fault where it is a literal other than a whole number of 0 or more."""
+    """The value itself; BadTokenError for any literal but a whole number of 0 or more."""
     if isinstance(value, Parameter):
         return value
-    if isinstance(value, Number) and value.number >= 0 and value.number == value.number.to_integral_value():
-        return value
+    if isinstance(value, Number):
+        number = value.number
+        if number >= 0 and number == number.to_integral_value():
+            return value
     assert value.span is not None
-    raise Fault(value.span, "INVALID_NUMBER", "not a whole number", ("a whole number",))
+    raise BadTokenError(value.span, "INVALID_NUMBER", "not a whole number", ("a whole number",))
 
 
 # --- literals ---
@@ -73,43 +79,45 @@ def whole_number(value: Value) -> Value:
 
 @callback(LITERALS)
 def number(c: Children, span: Span) -> Number:
-    return Number(Decimal(c[0].value.replace("_", "")), span)
+    return Number(Decimal(c[0].value.replace("_", "")), span=span)
 
 
 @callback(LITERALS)
 def whole(c: Children, span: Span) -> Number:
     digits = c[0].value.replace("_", "")
     if not digits.isdigit():
-        raise Fault(span, "INVALID_NUMBER", f"{c[0].value} is no whole number", ("a whole number",))
-    return Number(Decimal(digits), span)
+        raise BadTokenError(
+            span, "INVALID_NUMBER", f"{c[0].value} is no whole number", ("a whole number",)
+        )
+    return Number(Decimal(digits), span=span)
 
 
 @callback(LITERALS)
 def text(c: Children, span: Span) -> Text:
-    return Text(_unquoted(c[1].value), c[0] is not None, span)
+    return Text(_unquoted(c[1].value), c[0] is not None, span=span)
 
 
 @callback(LITERALS)
 def bare_text(c: Children, span: Span) -> Text:
-    return Text(_unquoted(c[0].value), False, span)
+    return Text(_unquoted(c[0].value), False, span=span)
 
 
 @callback(LITERALS)
 def parameter(c: Children, span: Span) -> Parameter:
-    return Parameter(c[1].value[1:], c[0] is not None, span)
+    return Parameter(c[1].value[1:], c[0] is not None, span=span)
 
 
 @callback(LITERALS)
 def bare_parameter(c: Children, span: Span) -> Parameter:
-    return Parameter(c[0].value[1:], False, span)
+    return Parameter(c[0].value[1:], False, span=span)
 
 
 @callback(LITERALS)
 def date(c: Children, span: Span) -> Date:
     try:
-        return Date(_date.fromisoformat(c[0].value), span)
+        return Date(_date.fromisoformat(c[0].value), span=span)
     except ValueError:
-        raise Fault(span, "INVALID_DATE", f"the date {c[0].value} doesn't exist") from None
+        raise BadTokenError(span, "INVALID_DATE", f"the date {c[0].value} doesn't exist") from None
 
 
 @callback(LITERALS)
@@ -118,12 +126,12 @@ def timestamp(c: Children, span: Span) -> Timestamp:
     try:
         if not literal.endswith("Z") and int(literal[-2:]) > 59:
             raise ValueError(literal)
-        return Timestamp(datetime.fromisoformat(literal).astimezone(UTC), span)
+        return Timestamp(datetime.fromisoformat(literal).astimezone(UTC), span=span)
     except ValueError:
         message = f"the timestamp {literal} doesn't exist"
     except OverflowError:
         message = f"the timestamp {literal} is outside the years 1 to 9999 in UTC"
-    raise Fault(span, "INVALID_TIMESTAMP", message)
+    raise BadTokenError(span, "INVALID_TIMESTAMP", message)
 
 
 @callback(LITERALS)
@@ -133,12 +141,12 @@ def word(c: Children, span: Span) -> str:
 
 @callback(LITERALS)
 def value_list(c: Children, span: Span) -> ValueList:
-    return ValueList(tuple([child.value for child in c[1::2]]), "", span)
+    return ValueList(tuple([child.value for child in c[1::2]]), "", span=span)
 
 
 @callback(LITERALS)
 def list_parameter(c: Children, span: Span) -> ValueList:
-    return ValueList((), c[0].value[1:], span)
+    return ValueList((), c[0].value[1:], span=span)
 
 
 def _unquoted(literal: str) -> str:

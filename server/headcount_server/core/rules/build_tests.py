@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headcount_server.core.rules.build_literals import MONTHS, WEEKDAYS, word_number
-from headcount_server.core.rules.piece import Callbacks, Children, Fault, Piece, callback
+from headcount_server.core.rules.piece import BadTokenError, Callbacks, Children, Piece, callback
 from headcount_server.core.rules.tree import (
     Anniversary,
     Between,
@@ -39,6 +39,8 @@ from headcount_server.core.rules.tree import (
     Value,
     WeekdayIn,
 )
+
+__all__ = ["OPERATORS", "TESTS"]
 
 TESTS: Callbacks = {}
 OPERATORS = {
@@ -202,11 +204,11 @@ def in_box(c: Children, span: Span) -> InBox:
     return InBox(*[piece.value for piece in c[3::2]])
 
 
-def _part(piece: Piece, names: list[str] | None) -> Value:
+def _part(piece: Piece, names: tuple[str, ...] | None) -> Value:
     if not isinstance(piece.value, str):
         return piece.value
     span = Span(piece.start_pos, piece.end_pos)
     if names is None:
         message = f"days of a month are numbers, {piece.value!r} is none"
-        raise Fault(span, "INVALID_NUMBER", message, ("a whole number",))
+        raise BadTokenError(span, "INVALID_NUMBER", message, ("a whole number",))
     return word_number(piece.value, span, names)

@@ -21,7 +21,6 @@ from headcount_server.core.rules.tree import (
     Date,
     Duration,
     NumberTest,
-    Operator,
     Parameter,
     Text,
     Timestamp,
@@ -35,14 +34,16 @@ from headcount_server.errors import InvalidRule, Violation
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_NAMES = RESERVED_NAMES - {"key", "known_since"}
 _SYMBOLS = {operator: symbol for symbol, operator in OPERATORS.items()}
-_TO_ESCAPE = re.compile(r'"|\\(?=["\\]|$)'.replace("$", r"\Z"))
+_TO_ESCAPE = re.compile(r'"|\\(?=["\\]|\Z)')
 _PATTERN_PART = re.compile(r"\\.|/|[^\\/]+", re.DOTALL)
 
 
 def name(text: str) -> str:
     """A name, refused where the text form couldn't read it back."""
     if not _NAME.fullmatch(text) or text in _NOT_NAMES:
-        refuse(f"{text[:80]!r} can't be a name in the text form (a-z, 0-9 and '_', no reserved word)")
+        refuse(
+            f"{text[:80]!r} can't be a name in the text form (a-z, 0-9 and '_', no reserved word)"
+        )
     return text
 
 
@@ -214,7 +215,7 @@ def _rank(value: tree.Rank) -> str:
     return f"in {side} {number(value.amount)}{'%' if value.percent else ''}"
 
 
-def _parts(parts: tuple[Value, ...], names: list[str]) -> str:
+def _parts(parts: tuple[Value, ...], names: tuple[str, ...]) -> str:
     texts = [whole(part) for part in parts]
     named = {str(i): name for i, name in enumerate(names, 1)}
     return "(" + ", ".join([named.get(text, text) for text in texts]) + ")"
@@ -254,7 +255,7 @@ _TESTS: dict[type, Callable[[Any], str]] = {
     tree.Anniversary: lambda t: f"anniversary {window(t.window)}",
     tree.Changed: lambda t: f"changed {window(t.window)}",
     tree.MonthIn: lambda t: f"month in {_parts(t.parts, MONTHS)}",
-    tree.DayOfMonthIn: lambda t: f"day of month in {_parts(t.parts, [])}",
+    tree.DayOfMonthIn: lambda t: f"day of month in {_parts(t.parts, ())}",
     tree.WeekdayIn: lambda t: f"weekday in {_parts(t.parts, WEEKDAYS)}",
     tree.HourBetween: lambda t: f"hour between {whole(t.low)} and {whole(t.high)}",
     tree.Near: _near,

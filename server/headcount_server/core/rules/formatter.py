@@ -117,7 +117,9 @@ def _did(rule: tree.Did) -> str:
     parts.append(_where(rule.where))
     if rule.relative is not None:
         side = rule.relative.side.name.lower()
-        parts.append(f"within {duration(rule.relative.duration)} {side} {name(rule.relative.attribute)}")
+        parts.append(
+            f"within {duration(rule.relative.duration)} {side} {name(rule.relative.attribute)}"
+        )
     elif rule.habit is not None:
         habit = rule.habit
         last = whole(habit.last)
@@ -167,7 +169,9 @@ def _step(step: tree.Step) -> str:
 def _recency(rule: tree.Recency) -> str:
     passes = f"is ({_event_rule(rule.passes)})" if rule.passes is not None else ""
     edge = rule.edge.name.lower()
-    return _joined([edge, _events(rule.events), _where(rule.where), passes, _event_window(rule.window)])
+    return _joined(
+        [edge, _events(rule.events), _where(rule.where), passes, _event_window(rule.window)]
+    )
 
 
 def _aggregate(rule: tree.Aggregate) -> str:

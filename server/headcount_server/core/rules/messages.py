@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from headcount_server.core.rules.build_literals import MONTHS, WEEKDAYS
 from headcount_server.core.rules.names import nearest
+from headcount_server.core.rules.tree import Span
 from headcount_server.core.schema import RESERVED_NAMES
 from headcount_server.errors import InvalidRule, Violation
 
@@ -46,10 +47,29 @@ _WORDS = {
     "$END": _END,
 }
 # Keywords that people look for first; the others follow in the order of the alphabet.
-_COMMON = (
-    "DID IN NOT IS HAS CONTAINS LAST FIRST SUM EVERYONE STARTS BETWEEN MORE WHERE WITHIN THEN ON AFTER"
-    " BEFORE ENDS CHANGED"
-).split()
+_COMMON = [
+    "DID",
+    "IN",
+    "NOT",
+    "IS",
+    "HAS",
+    "CONTAINS",
+    "LAST",
+    "FIRST",
+    "SUM",
+    "EVERYONE",
+    "STARTS",
+    "BETWEEN",
+    "MORE",
+    "WHERE",
+    "WITHIN",
+    "THEN",
+    "ON",
+    "AFTER",
+    "BEFORE",
+    "ENDS",
+    "CHANGED",
+]
 _CHOICES = {
     "UNIT": ("minutes", "hours", "days", "weeks", "months", "quarters", "years"),
     "LENGTH": ("km", "mi"),
@@ -59,12 +79,19 @@ _FIRST = list(_WORDS)[: list(_WORDS).index("PARAM")]
 _RANK = {name: rank for rank, name in enumerate([*_FIRST, *_COMMON])}
 _CLOSING = {name: rank for rank, name in enumerate(_WORDS) if name not in _FIRST}
 _TOKEN = re.compile(
-    r'"(?:\\.|[^"\\])*"|\$?[^\W\d]\w*|-?\d[\w.:+-]*|[\'‘’“”«»„][^\'‘’“”«»„]*[\'‘’“”«»„]?|<=|>=|!=|&&|\|\||.',
-    re.DOTALL,
+    r"""  "(?:\\.|[^"\\])*"               # a string
+        | \$?[^\W\d]\w*                    # a word or parameter
+        | -?\d[\w.:+-]*                    # a number or date
+        | ['‘’“”«»„`][^'‘’“”«»„`]*['‘’“”«»„`]?
+        | <=|>=|!=|&&|\|\||.""",
+    re.DOTALL | re.VERBOSE,
 )
 _WORD = re.compile(r"\$?[^\W\d]\w*")
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
+_CLOCK = re.compile(r"[Tt ]?\d\d:\d\d")
+_LOOSE_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?!\d)")
 _QUOTES = frozenset("'‘’“”«»„`")
+_STATES = frozenset({"SET", "MISSING", "TRUE", "FALSE"})
 _OPERATOR_SLIPS = {
     "==": "=",
     "<>": "!=",
@@ -89,23 +116,41 @@ def place(text: str, start: int) -> tuple[int, int]:
 
 def fault(
     text: str,
-    start: int,
-    end: int,
+    span: Span,
     message: str,
+    *,
     reason: str = "SYNTAX",
     expected: tuple[str, ...] = (),
     suggestion: str = "",
-    found: str | None = None,
+    question: str = 'did you mean "{}"?',
 ) -> InvalidRule:
-    """The error for the code points ``start`` to ``end``; ``message`` says what is wrong there."""
-    line, column = place(text, start)
-    if found is None:
-        found = _shortened(text[start:end])
+    """The error for a span of the text.
+
+    Args:
+        text: the whole rule.
+        span: what is wrong; empty at the end of the text.
+        message: how it is wrong.
+        reason: stable code.
+        expected: what could stand there.
+        suggestion: what was probably meant, or "".
+        question: how the message puts the suggestion, {} standing for it.
+    """
+    line, column = place(text, span.start)
+    found = _shortened(text[span.start : span.end]) or _END
     description = f"line {line}, column {column}: {message}"
     if suggestion:
-        description += f'; did you mean "{suggestion}"?'
+        description += "; " + question.replace("{}", suggestion)
     violation = Violation(
-        FIELD, description, reason, line, column, start, end, found, expected, suggestion
+        field=FIELD,
+        description=description,
+        reason=reason,
+        line=line,
+        column=column,
+        start=span.start,
+        end=span.end,
+        found=found,
+        expected=expected,
+        suggestion=suggestion,
     )
     return InvalidRule(description, (violation,))
 
@@ -121,34 +166,26 @@ def unexpected(text: str, start: int, accepted: Iterable[str], before: str) -> I
     """
     terminals = frozenset(accepted)
     expected = _expected(terminals)
-    start = min(start, len(text.rstrip()))
-    if start >= len(text.rstrip()):
-        found, end = _END, start
-        shown = found
-    else:
-        start, end = _extent(text, start)
-        found = _shortened(text[start:end])
-        shown = f'"{found}"' if not found.startswith('"') else found
-    slip = _slip(text, start, end, terminals, before)
-    if slip is not None:
+    end = len(text.rstrip())
+    span = _extent(text, start) if start < end else Span(end, end)
+    if (slip := _slip(text, span, terminals, before)) is not None:
         return slip
-    message = f"found {shown}, expected {_listed(expected, len(terminals))}"
-    suggestion = _suggestion(text[start:end], terminals)
-    if not suggestion and (earlier := _misspelt_before(text, start, before)):
-        message += f'; is the word before meant to be "{earlier}"?'
-        line, column = place(text, start)
-        description = f"line {line}, column {column}: {message}"
-        violation = Violation(
-            FIELD, description, "SYNTAX", line, column, start, end, found, expected, earlier
-        )
-        return InvalidRule(description, (violation,))
-    return fault(text, start, end, message, "SYNTAX", expected, suggestion, found)
+    found = text[span.start : span.end]
+    message = f"found {_quoted(found)}, expected {_listed(expected, len(terminals))}"
+    suggestion = _suggestion(found, terminals)
+    if suggestion:
+        return fault(text, span, message, expected=expected, suggestion=suggestion)
+    earlier = _misspelt_before(text, span.start, before)
+    question = 'is the word before meant to be "{}"?'
+    return fault(text, span, message, expected=expected, suggestion=earlier, question=question)
 
 
 def _expected(terminals: frozenset[str]) -> tuple[str, ...]:
     names = sorted(
         terminals, key=lambda name: (_CLOSING.get(name, 0), _RANK.get(name, len(_RANK)), name)
     )
+    if "UNIT" in terminals:
+        names = [name for name in names if name not in ("HOUR", "DAY", "MONTH")]
     words = [_WORDS.get(name, name.lower()) for name in names]
     if len(words) <= EXPECTED_MAX:
         return tuple(words)
@@ -174,14 +211,13 @@ def _shortened(found: str) -> str:
     return "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in found)
 
 
-def _extent(text: str, start: int) -> tuple[int, int]:
-    """First and last code point of what a person would call the token there."""
+def _extent(text: str, start: int) -> Span:
+    """What a person would call the token there."""
     if start and text[start - 1 : start + 1] in _OPERATOR_SLIPS:
-        start -= 1
-        return start, start + 2
+        return Span(start - 1, start + 1)
     found = _TOKEN.match(text, start)
     assert found is not None
-    return start, found.end()
+    return Span(start, found.end())
 
 
 def _suggestion(found: str, terminals: frozenset[str]) -> str:
@@ -197,7 +233,9 @@ def _suggestion(found: str, terminals: frozenset[str]) -> str:
             words.append(name.lower())
         else:
             words.extend(_CHOICES.get(name, ()))
-    words.extend(word for word in ("and", "or", "days") if word.upper().removesuffix("S") in terminals)
+    words.extend(
+        word for word in ("and", "or", "days") if word.upper().removesuffix("S") in terminals
+    )
     return nearest(found, words)
 
 
@@ -212,77 +250,87 @@ def _misspelt_before(text: str, start: int, before: str) -> str:
     """The keyword that a name before the place may have been meant as: ``dit open``."""
     if before != "NAME":
         return ""
-    words = re.findall(r"[a-z][a-z0-9_]*", text[max(0, start - 200) : start].split("#")[0])
+    words = re.findall(
+        r"[a-z][a-z0-9_]*", text[max(0, start - 200) : start].split("#", maxsplit=1)[0]
+    )
     if not words or len(words[-1]) < 3:
         return ""
-    return nearest(words[-1], sorted(RESERVED_NAMES - {"key", "known_since", "id", "in", "at", "or"}))
+    return nearest(
+        words[-1], sorted(RESERVED_NAMES - {"key", "known_since", "id", "in", "at", "or"})
+    )
 
 
-def _slip(
-    text: str, start: int, end: int, terminals: frozenset[str], before: str
-) -> InvalidRule | None:
+def _slip(text: str, span: Span, terminals: frozenset[str], before: str) -> InvalidRule | None:
     """The common slips of people used to other languages, each with its remedy."""
-    found = text[start:end]
+    found = text[span.start : span.end]
+    rest = Span(span.start, len(text))
     expected = _expected(terminals)
-    if terminals == {"NAME"} and before == "AND":
+    if terminals == frozenset({"NAME"}) and before == "AND":
         message = (
-            f"found {_quoted(found)}, expected a test of the where: every 'and' after a where without"
-            " parentheses belongs to it; close the where with parentheses, where (…), to go on after it"
+            f"found {_quoted(found)}, expected a test of the where: every 'and' after a where"
+            " without parentheses belongs to it; close the where with parentheses, where (…),"
+            " to go on after it"
         )
-        return fault(text, start, end, message, "UNCLOSED_WHERE", expected)
-    if found.startswith('"') and not _STRING.match(text, start):
+        return fault(text, span, message, reason="UNCLOSED_WHERE", expected=expected)
+    if found.startswith('"') and not _STRING.match(text, span.start):
         message = "the string has no closing double quote"
-        return fault(text, start, len(text), message, "UNTERMINATED_STRING", ('"',))
+        return fault(text, rest, message, reason="UNTERMINATED_STRING", expected=('"',))
     if found.startswith("/") and "REGEX" in terminals:
         message = "the pattern has no closing slash (inside it a slash is written \\/)"
-        return fault(text, start, len(text), message, "UNTERMINATED_PATTERN", ("/",))
+        return fault(text, rest, message, reason="UNTERMINATED_PATTERN", expected=("/",))
     if found[:1] in _QUOTES:
-        message = f"found {found[0]}, expected a double quote: strings stand in double quotes"
-        inner = found.strip("".join(_QUOTES))
-        suggestion = f'"{inner}"' if "STRING" in terminals and '"' not in inner else ""
-        return _plain(text, start, end, message, expected, suggestion)
+        return _slip_of_quotes(text, span, terminals)
     if found in _OPERATOR_SLIPS:
         right = _OPERATOR_SLIPS[found]
-        return fault(text, start, end, f'found "{found}"', "SYNTAX", (right,), right)
-    if terminals == {"SET", "MISSING", "TRUE", "FALSE"} and found.lower() == "not":
-        message = "found \"not\" after 'is', expected one of: `set`, `missing`, `true`, `false`; a negation stands before the name, as in: not age is set"
-        return fault(text, start, end, message, "SYNTAX", expected)
-    return _slip_of_time(text, start, end, expected)
+        return fault(text, span, f'found "{found}"', expected=(right,), suggestion=right)
+    if terminals == _STATES and found.lower() == "not":
+        message = (
+            f'found "{found}", expected one of: `set`, `missing`, `true`, `false`;'
+            " a negation stands before the name, as in: not age is set"
+        )
+        return fault(text, span, message, expected=expected)
+    return _slip_of_time(text, span, expected)
 
 
-def _slip_of_time(
-    text: str, start: int, end: int, expected: tuple[str, ...]
-) -> InvalidRule | None:
-    if re.compile(r"[Tt ]?\d\d:\d\d").match(text, start) and text[max(0, start - 10) : start][4:5] == "-":
-        message = "a timestamp is written as 2026-03-31T09:00:00Z, with Z or an offset such as +02:00"
-        return fault(text, start - 10, end, message, "INVALID_TIMESTAMP", expected)
-    begin = start - 4 if text[start : start + 1] == "-" else start
-    loose = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?!\d)").match(text, max(begin, 0))
-    if loose and len(loose.group()) < 10:
-        message = f"found {loose.group()}, but a date is written as 2026-03-31, with two digits each"
-        year, month, day = loose.group().split("-")
-        suggestion = f"{year}-{month:0>2}-{day:0>2}"
-        return fault(text, begin, loose.end(), message, "INVALID_DATE", expected, suggestion)
-    return None
+def _slip_of_quotes(text: str, span: Span, terminals: frozenset[str]) -> InvalidRule:
+    found = text[span.start : span.end]
+    message = f"found {found[0]}, expected a double quote: strings stand in double quotes"
+    inner = found.strip("".join(_QUOTES))
+    fits = "STRING" in terminals and '"' not in inner
+    return fault(
+        text,
+        span,
+        message,
+        expected=_expected(terminals),
+        suggestion=f'"{inner}"' if fits else "",
+        question="did you mean {}?",
+    )
 
 
-def _plain(
-    text: str, start: int, end: int, message: str, expected: tuple[str, ...], suggestion: str
-) -> InvalidRule:
-    """An error whose suggestion is already between double quotes."""
-    error = fault(text, start, end, message, "SYNTAX", expected)
-    violation = error.violations[0]
-    description = violation.description + (f"; did you mean {suggestion}?" if suggestion else "")
-    line, column = violation.line, violation.column
-    return InvalidRule(
-        description,
-        (
-            Violation(
-                FIELD, description, "SYNTAX", line, column, start, end, violation.found, expected, suggestion
-            ),
-        ),
+def _slip_of_time(text: str, span: Span, expected: tuple[str, ...]) -> InvalidRule | None:
+    """A timestamp without its offset, a date with too few digits."""
+    start = span.start
+    if _CLOCK.match(text, start) and text[max(0, start - 10) : start][4:5] == "-":
+        message = "a timestamp is written as 2026-03-31T09:00:00Z, with Z or an offset like +02:00"
+        whole = Span(start - 10, span.end)
+        return fault(text, whole, message, reason="INVALID_TIMESTAMP", expected=expected)
+    begin = max(start - 4, 0) if text[start : start + 1] == "-" else start
+    loose = _LOOSE_DATE.match(text, begin)
+    if loose is None or len(loose.group()) == len("2026-03-31"):
+        return None
+    year, month, day = loose.group().split("-")
+    message = f"found {loose.group()}, but dates are written as 2026-03-31, months with two digits"
+    return fault(
+        text,
+        Span(*loose.span()),
+        message,
+        reason="INVALID_DATE",
+        expected=expected,
+        suggestion=f"{year}-{month:0>2}-{day:0>2}",
     )
 
 
 def _quoted(found: str) -> str:
-    return f'"{_shortened(found)}"' if found else _END
+    if found.startswith('"') or not found:
+        return _shortened(found) or _END
+    return f'"{_shortened(found)}"'

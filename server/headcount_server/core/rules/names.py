@@ -30,7 +30,7 @@ def _edits_max(word: str) -> int:
 
 
 def _distance(a: str, b: str, limit: int) -> int:
-    """Edits from ``a`` to ``b`` (optimal string alignment), or ``limit`` + 1 where there are more."""
+    """Edits from ``a`` to ``b`` (optimal string alignment), ``limit`` + 1 for any more."""
     if abs(len(a) - len(b)) > limit:
         return limit + 1
     before_previous: list[int] = []

@@ -16,8 +16,8 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 from headcount_server.core.rules import messages
 from headcount_server.core.rules.bounds import check_size
 from headcount_server.core.rules.build import callbacks
-from headcount_server.core.rules.piece import Fault
-from headcount_server.core.rules.tree import Rule
+from headcount_server.core.rules.piece import BadTokenError
+from headcount_server.core.rules.tree import Rule, Span
 from headcount_server.errors import InvalidRule, LimitExceeded, Violation
 from headcount_server.limits import DEFAULT_LIMITS, Limits
 
@@ -37,10 +37,14 @@ def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Rule:
         piece = cast(Any, grammar().parse(text))
     except UnexpectedInput as error:
         raise _syntax_error(text, error) from None
-    except Fault as error:
-        start, end = error.span.start, error.span.end
+    except BadTokenError as error:
         raise messages.fault(
-            text, start, end, error.message, error.reason, error.expected, error.suggestion
+            text,
+            error.span,
+            error.message,
+            reason=error.reason,
+            expected=error.expected,
+            suggestion=error.suggestion,
         ) from None
     rule: Rule = piece.value
     try:
@@ -67,14 +71,14 @@ def _check_text(text: str, limits: Limits) -> None:
         size = len(text.encode())
     except UnicodeEncodeError as error:
         message = "a lone surrogate, which is no character: the text was broken UTF-8"
-        raise messages.fault(text, error.start, error.end, message, "INVALID_TEXT") from None
+        span = Span(error.start, error.end)
+        raise messages.fault(text, span, message, reason="INVALID_TEXT") from None
     limit = limits.rule_text_bytes_max
     if size > limit:
         start = len(text.encode()[:limit].decode(errors="ignore"))
         line, column = messages.place(text, start)
-        description = (
-            f"line {line}, column {column}: the text is {size} bytes long; the limit is {limit} bytes"
-        )
+        message = f"the text is {size} bytes long; the limit is {limit} bytes"
+        description = f"line {line}, column {column}: {message}"
         violation = Violation(
             messages.FIELD, description, "LIMIT_EXCEEDED", line, column, start, len(text)
         )
@@ -87,7 +91,8 @@ def _syntax_error(text: str, error: UnexpectedInput) -> InvalidRule:
     accepted, before = _accepted(text, position)
     if ended and not before:
         message = "the rule is empty; `everyone` is the rule of all"
-        return messages.fault(text, 0, len(text), message, "EMPTY", ("a rule",))
+        span = Span(0, len(text))
+        return messages.fault(text, span, message, reason="EMPTY", expected=("a rule",))
     return messages.unexpected(text, position, accepted, before)
 
 

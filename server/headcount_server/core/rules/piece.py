@@ -27,11 +27,16 @@ class Piece:
         self.value = value
 
 
-class Fault(Exception):
+class BadTokenError(Exception):
     """A token that fits the grammar but not the language, found while building the tree."""
 
     def __init__(
-        self, span: Span, reason: str, message: str, expected: tuple[str, ...] = (), suggestion: str = ""
+        self,
+        span: Span,
+        reason: str,
+        message: str,
+        expected: tuple[str, ...] = (),
+        suggestion: str = "",
     ) -> None:
         super().__init__(message)
         self.span = span
