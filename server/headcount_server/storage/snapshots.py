@@ -1,0 +1,339 @@
+"""Snapshots on disk: ``snapshots/NAME/`` with a MANIFEST and immutable files of values.
+
+Invariants:
+- A directory under its name is complete: it is written as ``NAME.tmp``, every file and the
+  directory synced, then renamed and the parent synced. What ends in ``.tmp`` a crash left behind.
+- A file never changes. One whose bytes equal those of the newest snapshot's is a second name
+  (hard link) of that file; a file system without links gets a copy.
+- The newest snapshot is the one of the highest sequence in its manifest; the clock has no say.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from headcount_server.codec import envelope, values
+from headcount_server.codec.manifest import (
+    AudienceEntry,
+    FileEntry,
+    Manifest,
+    decode_manifest,
+    digest,
+    encode_manifest,
+)
+from headcount_server.errors import AlreadyExists, DataLoss, InvalidInput, NotFound, Violation
+from headcount_server.limits import NAME_LENGTH_MAX, SNAPSHOTS_KEPT_DEFAULT
+from headcount_server.storage.files import FileSystem
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_TMP = ".tmp"
+_MANIFEST = "MANIFEST"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceFacts:
+    """What the manifest says about an audience besides its files."""
+
+    name: str
+    revision: int
+    create_time_us: int
+    subscriber_count: int
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What ``verify`` found out about one snapshot.
+
+    Attributes:
+        name: of the snapshot.
+        file_count: files looked at, the manifest included.
+        size_bytes: of these files.
+        faults: messages, each naming a file and offset; none: the snapshot is good.
+    """
+
+    name: str
+    file_count: int
+    size_bytes: int
+    faults: tuple[str, ...]
+
+
+class SnapshotStore:
+    """The snapshots of one data directory.
+
+    Args:
+        files: the file system.
+        directory: the data directory, which exists and is locked by the caller.
+        kept: how many snapshots stay, 1 or more; the oldest go first, whatever their names.
+    """
+
+    def __init__(
+        self, files: FileSystem, directory: Path, kept: int = SNAPSHOTS_KEPT_DEFAULT
+    ) -> None:
+        assert kept >= 1
+        self.kept = kept
+        self._files = files
+        self._directory = directory / "snapshots"
+
+    def clean(self) -> None:
+        """Removes what crashes left behind, and makes the directory of snapshots."""
+        for name in self._files.names(self._directory):
+            if name.endswith(_TMP):
+                _log.warning("removing %s, which a crash left unfinished", self._directory / name)
+                self._files.remove_tree(self._directory / name)
+        self._files.make_directory(self._directory)
+        self._files.sync_directory(self._directory.parent)
+
+    def list(self) -> list[Manifest]:
+        """The snapshots, the newest first.
+
+        Raises:
+            DataLoss: a manifest is damaged or of a newer format.
+        """
+        found = [self.manifest(name) for name in self._names()]
+        return sorted(found, key=lambda manifest: -manifest.sequence)
+
+    def newest(self) -> Manifest | None:
+        """The newest snapshot, or None where there is none. Raises as ``list`` does."""
+        return next(iter(self.list()), None)
+
+    def manifest(self, name: str) -> Manifest:
+        """What a snapshot holds.
+
+        Raises:
+            NotFound: there is no such snapshot.
+            DataLoss: its manifest is damaged or of a newer format.
+        """
+        if name not in self._names():
+            known = ", ".join(self._names()) or "none"
+            raise NotFound(
+                f'no snapshot "{name}"; there are: {known}', resource="snapshot", name=name
+            )
+        path = self._directory / name / _MANIFEST
+        manifest = decode_manifest(self._read(path), str(path))
+        if manifest.name != name:
+            raise DataLoss(f'{path} is of a snapshot "{manifest.name}"', file=str(path))
+        return manifest
+
+    def load(self, manifest: Manifest) -> Iterator[tuple[AudienceEntry, dict[str, Any]]]:
+        """The audiences of a snapshot with their parts, one after the other. O(bytes).
+
+        Raises:
+            DataLoss: a file is missing, damaged or of a newer format; names file and offset.
+        """
+        for audience in manifest.audiences:
+            parts = {file.part: self._part(manifest.name, file) for file in audience.files}
+            yield audience, parts
+
+    def verify(self, name: str) -> Report:
+        """Reads every file of a snapshot and tells what is damaged.
+
+        Raises:
+            NotFound: there is no such snapshot.
+        """
+        path = self._directory / name / _MANIFEST
+        try:
+            manifest = self.manifest(name)
+        except DataLoss as error:
+            return Report(name, 1, 0, (error.message,))
+        faults: list[str] = []
+        for audience in manifest.audiences:
+            for file in audience.files:
+                try:
+                    self._part(name, file)
+                except DataLoss as error:
+                    faults.append(error.message)
+        count = 1 + sum(len(audience.files) for audience in manifest.audiences)
+        size = manifest.size_bytes + self._files.size(path)
+        return Report(name, count, size, tuple(faults))
+
+    def verify_all(self) -> list[Report]:
+        """A report on every snapshot, ascending by name."""
+        return [self.verify(name) for name in self._names()]
+
+    def begin(self, name: str, create_time_us: int) -> SnapshotWriter:
+        """Starts a snapshot, which nobody sees before its ``commit``.
+
+        Raises:
+            InvalidInput: the name can't be one.
+            AlreadyExists: it is taken.
+        """
+        _validate_name(name)
+        if name in self._names():
+            raise AlreadyExists(f'snapshot "{name}" exists already', resource="snapshot", name=name)
+        self._clear(self._directory / (name + _TMP))
+        previous = next(iter(self._readable()), None)
+        return SnapshotWriter(self._files, self._directory, previous, name, create_time_us)
+
+    def prune(self) -> None:
+        """Removes all but the newest ``kept`` snapshots; damaged manifests stay and don't count."""
+        for manifest in self._readable()[self.kept :]:
+            doomed = self._directory / (manifest.name + _TMP)
+            self._clear(doomed)
+            self._files.rename(self._directory / manifest.name, doomed)
+            self._files.remove_tree(doomed)
+        self._files.sync_directory(self._directory)
+
+    def _readable(self) -> list[Manifest]:
+        """The snapshots whose manifests are good, the newest first."""
+        found: list[Manifest] = []
+        for name in self._names():
+            try:
+                found.append(self.manifest(name))
+            except DataLoss as error:
+                _log.error("left alone: %s", error.message)
+        return sorted(found, key=lambda manifest: -manifest.sequence)
+
+    def _clear(self, path: Path) -> None:
+        if path.name in self._files.names(self._directory):
+            self._files.remove_tree(path)
+
+    def _names(self) -> list[str]:
+        names = self._files.names(self._directory)
+        return [name for name in names if _NAME.fullmatch(name) and not name.endswith(_TMP)]
+
+    def _part(self, name: str, file: FileEntry) -> Any:
+        path = self._directory / name / file.file
+        data = self._read(path)
+        if digest(data) != file.digest:
+            envelope.unwrap(data, str(path))  # names the place where it is damaged
+            raise DataLoss(f"{path} is whole, but not the file of this snapshot", file=str(path))
+        try:
+            return values.decode(envelope.unwrap(data, str(path)))
+        except DataLoss as error:
+            raise DataLoss(f"{path}: {error.message}", file=str(path)) from error
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return self._files.read(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DataLoss(
+                f"{path} is missing; 'headcount snapshot verify' tells what is still good",
+                file=str(path),
+                offset="0",
+            ) from error
+
+
+class SnapshotWriter:
+    """A snapshot in the making; ends with ``commit`` or ``abort``.
+
+    Attributes:
+        previous: the newest snapshot before it, with which it shares files; or None.
+    """
+
+    def __init__(
+        self,
+        files: FileSystem,
+        directory: Path,
+        previous: Manifest | None,
+        name: str,
+        create_time_us: int,
+    ) -> None:
+        self._files = files
+        self._directory = directory
+        self.previous = previous
+        self._path = directory / (name + _TMP)
+        sequence = previous.sequence + 1 if previous else 1
+        self._manifest = Manifest(name, sequence, create_time_us, ())
+        self._known = {
+            file.digest: file
+            for audience in (previous.audiences if previous else ())
+            for file in audience.files
+        }
+        files.make_directory(self._path)
+
+    def add(self, facts: AudienceFacts, parts: Mapping[str, Any]) -> None:
+        """Writes an audience, part by part; a part is read when its turn comes. O(bytes)."""
+        number = len(self._manifest.audiences) + 1
+        written = tuple(
+            self._write(part, f"{number:04d}.{part}", value) for part, value in parts.items()
+        )
+        self._append(facts, written)
+
+    def carry(self, entry: AudienceEntry) -> None:
+        """Takes over an audience of the previous snapshot, whose state hasn't changed since."""
+        assert self.previous is not None
+        assert entry in self.previous.audiences
+        number = len(self._manifest.audiences) + 1
+        shared = tuple(self._share(file, f"{number:04d}.{file.part}") for file in entry.files)
+        self._append(
+            AudienceFacts(
+                entry.name,
+                entry.revision,
+                entry.create_time_us,
+                entry.subscriber_count,
+                entry.event_count,
+            ),
+            shared,
+        )
+
+    def commit(self) -> Manifest:
+        """Makes the snapshot durable, and only then visible."""
+        self._files.write(self._path / _MANIFEST, [encode_manifest(self._manifest)])
+        self._files.sync_directory(self._path)
+        self._files.rename(self._path, self._directory / self._manifest.name)
+        self._files.sync_directory(self._directory)
+        return self._manifest
+
+    def abort(self) -> None:
+        """Leaves nothing behind, where the file system lets it."""
+        try:
+            self._files.remove_tree(self._path)
+        except OSError as error:
+            _log.warning("can't remove %s: %s; the next start will", self._path, error)
+
+    def _append(self, facts: AudienceFacts, files: tuple[FileEntry, ...]) -> None:
+        entry = AudienceEntry(
+            facts.name,
+            facts.revision,
+            facts.create_time_us,
+            facts.subscriber_count,
+            facts.event_count,
+            files,
+        )
+        audiences = (*self._manifest.audiences, entry)
+        self._manifest = replace(self._manifest, audiences=audiences)
+
+    def _write(self, part: str, name: str, value: Any) -> FileEntry:
+        pieces = envelope.wrap(values.encode(value))
+        entry = FileEntry(part, name, sum(map(len, pieces)), digest(*pieces))
+        if not self._linked(self._known.get(entry.digest), name):
+            self._files.write(self._path / name, pieces)
+        return entry
+
+    def _share(self, file: FileEntry, name: str) -> FileEntry:
+        if not self._linked(file, name):
+            assert self.previous is not None
+            old = self._directory / self.previous.name / file.file
+            data = self._files.read(old)
+            if digest(data) != file.digest:
+                envelope.damaged(str(old), 0, "has changed since it was written")
+            self._files.write(self._path / name, [data])
+        return replace(file, file=name)
+
+    def _linked(self, file: FileEntry | None, name: str) -> bool:
+        if file is None or self.previous is None:
+            return False
+        old = self._directory / self.previous.name / file.file
+        try:
+            if self._files.size(old) != file.size_bytes:
+                return False
+            self._files.link(old, self._path / name)
+        except OSError:
+            return False
+        return True
+
+
+def _validate_name(name: str) -> None:
+    if len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name) or name.endswith(_TMP):
+        description = (
+            f"snapshot name {name[:80]!r} must be 1 to {NAME_LENGTH_MAX} letters, digits, '_', '-'"
+            " or '.', beginning with a letter or digit, and not end in '.tmp'"
+        )
+        raise InvalidInput(description, (Violation("snapshot", description, "INVALID_NAME"),))
