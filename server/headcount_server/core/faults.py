@@ -1,11 +1,11 @@
 """Faults of a rule, as data: where, what, and what would be right.
 
-The *place* of a fault is a path into the rule's protobuf message. It begins with the name of the
-field that holds the rule (``rule`` unless the caller says otherwise) and goes on with field names;
-an element of a repeated field has its index from 0; a union (rule, test, window, value) is followed
-by the field that is set. So the literal in the second condition of ``a and age = "x"`` is
-``rule.rules[1].attribute.test.compare.value.text``. A fault of a node itself, such as an unknown
-name, ends with the field at fault: ``rule.rules[1].attribute.name``.
+The *place* of a fault is a path into the rule tree. It begins with the name of the field that holds
+the rule (``rule`` unless the caller says otherwise) and goes on with field names; an element of a
+tuple has its index from 0; where a field holds one of several classes (rule, test, window, value)
+the class follows in snake_case. So the literal in the second condition of ``a and age = "x"`` is
+``rule.and.rules[1].attribute.test.compare.value.text``. A fault of a node itself, such as an
+unknown name, ends with the field at fault: ``rule.and.rules[1].attribute.name``.
 """
 
 from __future__ import annotations
@@ -16,24 +16,23 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NoReturn
 
-from headcount_server.core.rules.tree import In, Is, Span
+from headcount_server.core.rules.tree import Span
 from headcount_server.errors import InvalidRule, Unimplemented, Violation
 
 VIOLATIONS_MAX = 20  # faults told of one rule; more would help nobody
 FOUND_LENGTH_MAX = 80  # of a literal in a message
 
-_IRREGULAR: dict[type, str] = {Is: "state", In: "in_list"}
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 @lru_cache(maxsize=256)
 def variant(kind: type) -> str:
-    """The union field that holds an instance of a class of the rule tree."""
-    return _IRREGULAR.get(kind) or _CAPITAL.sub("_", kind.__name__).lower()
+    """A class of the rule tree as it stands in places."""
+    return _CAPITAL.sub("_", kind.__name__).lower()
 
 
 def below(place: str, field: str, node: object) -> str:
-    """The place of a union ``field`` that holds ``node``."""
+    """The place of a ``node`` in a field that holds one of several classes."""
     return f"{place}.{field}.{variant(type(node))}"
 
 

@@ -1,8 +1,8 @@
 """From a window to a range of days or instants, as the question's ``now`` has it.
 
 Ranges include both ends; None is unbounded; a range with ``low > high`` holds nothing, which is
-what a window with its ends exchanged comes to. An end that lies outside 0001 to 9999 excludes nothing
-(None) or everything; no window overflows.
+what a window with its ends exchanged comes to. An end that lies outside 0001 to 9999 excludes
+nothing (None) or everything; no window overflows.
 """
 
 from __future__ import annotations

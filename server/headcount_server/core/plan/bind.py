@@ -17,7 +17,6 @@ from headcount_server.core.plan.bind_attributes import bind_attribute, negated, 
 from headcount_server.core.plan.bind_events import bind_did, bind_inactive, bind_where
 from headcount_server.core.plan.bind_tests import check_number_test, unanswered
 from headcount_server.core.plan.bind_values import Subject, Values
-from headcount_server.core.plan.bounds import check_bounds
 from headcount_server.core.plan.numbers import floor_scaled
 from headcount_server.core.plan.scope import KNOWN_SINCE, Scope, unknown
 from headcount_server.core.plan.unanswered import check_number, check_whole
@@ -42,7 +41,7 @@ class Binder:
         segments: rule by name; of a frozen segment it is not looked at.
         parameters: bound values; those that a rule doesn't use are ignored.
         now_us: the question's ``now`` in microseconds since 1970-01-01T00:00Z.
-        limits: depth, nodes and list lengths that rules keep to.
+        limits: of the lists that parameters are bound to.
         frozen: names of the segments with a fixed list of members.
 
     Attributes:
@@ -68,28 +67,14 @@ class Binder:
         """The node of a rule. Binding a part of a rule bound before gives the part's own node.
 
         Args:
-            rule: any rule of the tree.
-            place: path of the message that holds the rule, for faults.
+            rule: any rule within the limits of ``core.rules.bounds``.
+            place: path of the field that holds the rule, for faults.
 
         Raises:
             InvalidRule: with every fault found, up to a bound.
-            LimitExceeded: too deep, too large, or a list too long.
+            LimitExceeded: a list that a parameter is bound to is too long.
             Unimplemented: nothing is wrong, but a part isn't answered by this version yet.
         """
-        if id(rule) not in self._bound:
-            check_bounds(rule, self.scope.values.limits, place)
-        return self._bind(rule, place)
-
-    def bind_where(self, where: tree.Rule, event: str, place: str = "where") -> nodes.Where:
-        """The events of one type that pass a where.
-
-        Raises:
-            InvalidRule, LimitExceeded, Unimplemented: as ``bind``.
-        """
-        check_bounds(where, self.scope.values.limits, place)
-        return bind_where(self.scope, where, self.scope.event(event, place, where.span), place)
-
-    def _bind(self, rule: tree.Rule, place: str) -> nodes.Node:
         found = self._bound.get(id(rule))
         if found is not None:
             return found[1]
@@ -97,21 +82,29 @@ class Binder:
         self._bound[id(rule)] = (rule, node)  # the rule is kept, so that its id stays its own
         return node
 
+    def bind_where(self, where: tree.Rule, event: str, place: str = "where") -> nodes.Where:
+        """The events of one type that pass a where.
+
+        Raises:
+            InvalidRule, LimitExceeded, Unimplemented: as ``bind``.
+        """
+        return bind_where(self.scope, where, self.scope.event(event, place, where.span), place)
+
     def _node(self, rule: tree.Rule, place: str) -> nodes.Node:
         at = f"{place}.{variant(type(rule))}"
         match rule:
             case tree.Attribute():
                 return bind_attribute(self.scope, rule, at)
             case tree.And():
-                return nodes.And(self._all(rule.rules, place))
+                return nodes.And(self._all(rule.rules, at))
             case tree.Or():
-                return nodes.Or(self._all(rule.rules, place))
+                return nodes.Or(self._all(rule.rules, at))
             case tree.NoneOf():
-                return nodes.Not(nodes.Or(self._all(rule.rules, place)))
+                return nodes.Not(nodes.Or(self._all(rule.rules, at)))
             case tree.Not():
-                return negated(self._bind(rule.rule, f"{place}.rules[0]"))
+                return negated(self.bind(rule.rule, f"{at}.rule"))
             case tree.AtLeast():
-                return self._at_least(rule, place)
+                return self._at_least(rule, at)
             case tree.Did():
                 if rule.habit or rule.relative or has_campaigns(rule.where):
                     refuse_unanswered_did(self.scope, rule, at)
@@ -129,7 +122,7 @@ class Binder:
             case tree.Inactive():
                 return bind_inactive(self.scope, rule, at)
             case _:
-                return self._unanswered(rule, place, at)
+                return self._unanswered(rule, at)
 
     def _all(self, rules: tuple[tree.Rule, ...], place: str) -> tuple[nodes.Node, ...]:
         if not rules:
@@ -138,7 +131,7 @@ class Binder:
         found: list[nodes.Node] = []
         for i, rule in enumerate(rules):
             with faults.collecting():
-                found.append(self._bind(rule, f"{place}.rules[{i}]"))
+                found.append(self.bind(rule, f"{place}.rules[{i}]"))
         faults.check()
         return tuple(found)
 
@@ -147,7 +140,7 @@ class Binder:
         count = 0
         found: tuple[nodes.Node, ...] = ()
         with faults.collecting():
-            count = self.scope.values.whole(rule.count, f"{place}.at_least", "the count", rule.span)
+            count = self.scope.values.whole(rule.count, f"{place}.count", "the count", rule.span)
         with faults.collecting():
             found = self._all(rule.rules, place)
         faults.check()
@@ -265,11 +258,11 @@ class Binder:
 
     # --- what isn't evaluated yet ----------------------------------------------------------------
 
-    def _unanswered(self, rule: tree.Rule, place: str, at: str) -> nodes.Node:
+    def _unanswered(self, rule: tree.Rule, at: str) -> nodes.Node:
         scope = self.scope
         match rule:
             case tree.WeightedSum():
-                self._check_weighted(rule, place)
+                self._check_weighted(rule, at)
                 raise unanswered("sum of")
             case tree.Sample():
                 subject = Subject("sample", "a percentage")
@@ -299,17 +292,17 @@ class Binder:
     def _check_seed(self, seed: tree.Value, at: str, span: tree.Span | None) -> None:
         self.scope.values.text(seed, Subject("seed", "a string"), f"{at}.seed", span)
 
-    def _check_weighted(self, rule: tree.WeightedSum, place: str) -> None:
-        at, span = f"{place}.weighted_sum", rule.span
+    def _check_weighted(self, rule: tree.WeightedSum, at: str) -> None:
+        span = rule.span
         subject = Subject("sum", "a number")
         faults = Faults()
         for i, term in enumerate(rule.terms):
             with faults.collecting():
-                self.scope.values.number(term.weight, subject, f"{at}.weights[{i}]", span)
+                self.scope.values.number(term.weight, subject, f"{at}.terms[{i}].weight", span)
+            with faults.collecting():
+                self.bind(term.rule, f"{at}.terms[{i}].rule")
         with faults.collecting():
             check_number_test(rule.test, self.scope.values, subject, at, span)
-        with faults.collecting():
-            self._all(tuple(term.rule for term in rule.terms), place)
         faults.check()
 
 

@@ -139,9 +139,9 @@ def bind_where(scope: Scope, where: tree.Rule, event: EventSchema, place: str) -
     """
     match where:
         case tree.And() | tree.Or() | tree.NoneOf() | tree.AtLeast():
-            return _where_of(scope, where, event, place)
+            return _where_of(scope, where, event, f"{place}.{variant(type(where))}")
         case tree.Not():
-            return _where_not(bind_where(scope, where.rule, event, f"{place}.rules[0]"))
+            return _where_not(bind_where(scope, where.rule, event, f"{place}.not.rule"))
         case tree.Attribute():
             return _where_test(scope, where, event, f"{place}.attribute")
         case tree.LastCampaigns():
@@ -167,7 +167,7 @@ def _where_of(
     count = 0
     if isinstance(where, tree.AtLeast):
         with faults.collecting():
-            field = f"{place}.at_least"
+            field = f"{place}.count"
             count = scope.values.whole(where.count, field, "the count", where.span)
     for i, rule in enumerate(where.rules):
         with faults.collecting():

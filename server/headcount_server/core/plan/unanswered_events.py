@@ -12,7 +12,6 @@ from headcount_server.core.faults import Faults, refuse
 from headcount_server.core.plan.bind_events import bind_often, bind_sources
 from headcount_server.core.plan.bind_tests import check_number_test, text_test, unanswered
 from headcount_server.core.plan.bind_values import Subject
-from headcount_server.core.plan.bounds import places
 from headcount_server.core.plan.scope import Scope, subject_of, unknown_property
 from headcount_server.core.plan.unanswered import check_moment
 from headcount_server.core.rules import tree
@@ -117,20 +116,18 @@ def _check_campaigns_place(rule: tree.Did, place: str) -> None:
     if not has_campaigns(rule.where):
         return
     assert rule.where is not None
-    joined = {f"{place}.where"}
-    seen = 0
-    for node, at in places(rule.where, f"{place}.where"):
-        if isinstance(node, tree.And) and at in joined:
-            joined.update(f"{at}.rules[{i}]" for i in range(len(node.rules)))
-        if isinstance(node, tree.LastCampaigns):
-            seen += 1
-            if at not in joined or seen > 1 or rule.often or rule.habit or rule.relative:
-                refuse(
-                    f"{at}.last_campaigns",
-                    _CAMPAIGNS,
-                    "UNSUPPORTED_IN_WHERE",
-                    node.span or rule.span,
-                )
+    joined: list[tree.Rule] = []  # by and
+    stack = [rule.where]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tree.And):
+            stack.extend(node.rules)
+        else:
+            joined.append(node)
+    found = [node for node, _ in tree.walk(rule.where) if isinstance(node, tree.LastCampaigns)]
+    alone = len(found) == 1 and any(node is found[0] for node in joined)
+    if not alone or rule.often or rule.habit or rule.relative:
+        refuse(f"{place}.where", _CAMPAIGNS, "UNSUPPORTED_IN_WHERE", found[-1].span or rule.span)
 
 
 def _check_relative(
