@@ -2,7 +2,7 @@
 
 EXAMPLES = tuple(
     line.strip()
-    for line in r'''
+    for line in r"""
     city != "Berlin"
     not (city = "Berlin")
     city != "Berlin" and city is set
@@ -126,8 +126,8 @@ EXAMPLES = tuple(
     did open then click within 2 days in last 30 days
     did add_to_cart then not purchase within 1 day
     did open then click then purchase all within 7 days
-    did open where a = "x" then click where (b = "y") within 5 minutes without unsubscribe same product ever
-    did not open then click without unsubscribe where (a = "x") all within 2 weeks same product this year
+    did open where a = "x" then click where (b = "y") within 5 minutes without bounce same link ever
+    did not open then click without bounce where (a = "x") all within 2 weeks same link this year
     did open in at least 3 of last 4 weeks
     did open in at most 3 of last 4 days
     did purchase at least 2 times in exactly 3 of last 4 months
@@ -151,5 +151,7 @@ EXAMPLES = tuple(
     home within $r km of ($lat, $lon) and d month in ($m, 3) and renewal > x + $n days
     a = 1 or b = 2 and not c = 3
     DID Not open IN Last 30 DAYS AND Country_ = "x" # comment
-'''.replace("Country_", "country_").strip().splitlines()
+""".replace("Country_", "country_")
+    .strip()
+    .splitlines()
 )

@@ -35,14 +35,27 @@ def test_the_one_conflict_is_the_and_of_a_where(caplog: pytest.LogCaptureFixture
     logger.setLevel(logging.CRITICAL)
     conflicts = [r.getMessage() for r in caplog.records if "onflict" in r.getMessage()]
     assert conflicts
-    assert all(message.startswith("Shift/Reduce conflict for terminal AND") for message in conflicts)
+    assert all(
+        message.startswith("Shift/Reduce conflict for terminal AND") for message in conflicts
+    )
     reduced = [r.getMessage() for r in caplog.records if "<" in r.getMessage()]
     assert all("where" in message for message in reduced)
 
 
 def test_every_alternative_has_a_callback() -> None:
     made = {rule.alias or rule.origin.name for rule in grammar().rules}
-    inlined = {"start", "rule", "conj", "neg", "atom", "condition", "wrule", "wconj", "wneg", "watom"}
+    inlined = {
+        "start",
+        "rule",
+        "conj",
+        "neg",
+        "atom",
+        "condition",
+        "wrule",
+        "wconj",
+        "wneg",
+        "watom",
+    }
     inlined |= {"wtest", "when", "operand", "bound", "moment", "part"}
     assert {n for n in made if not n.startswith("__") and n not in inlined} <= set(callbacks())
 
@@ -72,7 +85,19 @@ def test_no_place_takes_two_terminals_that_fit_the_same_text() -> None:
         for t in grammar().terminals
         if t.name not in ("SPACE", "COMMENT")
     }
-    samples = [*WORDS, "days", "hours", "months", "weeks", "minute", "favourite", "km", "m", "mi", "xyz"]
+    samples = [
+        *WORDS,
+        "days",
+        "hours",
+        "months",
+        "weeks",
+        "minute",
+        "favourite",
+        "km",
+        "m",
+        "mi",
+        "xyz",
+    ]
     samples += ["-3", "3", "2026-03-31", "/x/", "/", "$p", '"x"', "<=", "<", "-", "january"]
     for actions in grammar().parser.parser._parse_table.states.values():
         for sample in samples:
@@ -81,12 +106,37 @@ def test_no_place_takes_two_terminals_that_fit_the_same_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["where", "month", "day", "open", "size", "set", "value", "then", "of", "is", "has", "key"]
-    + ["known_since", "in_x", "nots", "android", "segment", "times", "km", "now", "ever", "true"],
+    "name",
+    [
+        "where",
+        "month",
+        "day",
+        "open",
+        "size",
+        "set",
+        "value",
+        "then",
+        "of",
+        "is",
+        "has",
+        "key",
+        "known_since",
+        "in_x",
+        "nots",
+        "android",
+        "segment",
+        "times",
+        "km",
+        "now",
+        "ever",
+        "true",
+    ],
 )
 def test_a_word_that_is_not_reserved_is_a_name_wherever_a_name_stands(name: str) -> None:
     assert parse(f"{name} = 1") == Attribute(name, Compare(Operator.EQUAL, Number(Decimal(1))))
-    assert parse(f"x >= {name}") == Attribute("x", tree.CompareAttribute(Operator.GREATER_OR_EQUAL, name))
+    assert parse(f"x >= {name}") == Attribute(
+        "x", tree.CompareAttribute(Operator.GREATER_OR_EQUAL, name)
+    )
     assert parse(f"did {name} where {name} is set") == Did(
         (name,), where=Attribute(name, tree.Is(tree.State.SET))
     )
@@ -109,7 +159,11 @@ def _texts() -> list[str]:
 
     as_name = re.compile(r'"|#|/|\b(open|click|day|value|key)\b(?! (of|starting|ago))')
     plain = [text for text in EXAMPLES if not as_name.search(text)]
-    return [*plain, "x day of month in (1)", "t has value starting with 3", "rate(a / b) > 1"] + [
+    return [
+        *plain,
+        "x day of month in (1)",
+        "t has value starting with 3",
+        "rate(a / b) > 1",
         "bucket 1 of 2 seed $s",
         "sample 1% seed $s",
         "in segment $s",
@@ -157,7 +211,10 @@ def test_an_and_after_a_where_without_parentheses_belongs_to_it() -> None:
 
 
 def test_spans_are_the_place_of_each_node_in_code_points() -> None:
-    text = '  ñ = 1'.replace("ñ", "n") + ' and # 😀\n (not ( b = "😀" ) or did not open where c=2 and d = 3 ever)'
+    text = (
+        "  ñ = 1".replace("ñ", "n")
+        + ' and # 😀\n (not ( b = "😀" ) or did not open where c=2 and d = 3 ever)'
+    )
     rule = parse(text)
     assert isinstance(rule, tree.And)
     assert _spelt(text, rule) == text.strip()

@@ -12,6 +12,7 @@ from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import And, Attribute, Compare, Did, Not, Number, Or, Text
 from headcount_server.errors import InvalidRule
 from hypothesis import HealthCheck, given, settings
+
 from tests.strategies.rule_trees import rule_trees
 from tests.unit.rules.examples import EXAMPLES
 
@@ -40,9 +41,7 @@ def test_the_examples_hold_every_class_of_the_tree() -> None:
         for name in getattr(part, "__dataclass_fields__", ()):
             stack.append(getattr(part, name))
     classes = {
-        c
-        for c in vars(tree).values()
-        if isinstance(c, type) and hasattr(c, "__dataclass_fields__")
+        c for c in vars(tree).values() if isinstance(c, type) and hasattr(c, "__dataclass_fields__")
     }
     assert classes <= seen
 
@@ -89,7 +88,10 @@ def test_canonical_text_keeps_the_tree_as_written(text: str, rule: tree.Rule) ->
         ("did open ever", "did open"),
         ("did open where a is set and b is set", "did open where (a is set and b is set)"),
         ("did any of (open)", "did open"),
-        ("did open where c in any of last 5 campaigns sent", "did open where (c in last 5 campaigns sent)"),
+        (
+            "did open where c in any of last 5 campaigns sent",
+            "did open where (c in last 5 campaigns sent)",
+        ),
         ("favorite(a.b) = 1", "favourite(a.b) = 1"),
         ("d this month", "d in this month"),
         ("d in last 1 days", "d in last 1 day"),
@@ -97,7 +99,10 @@ def test_canonical_text_keeps_the_tree_as_written(text: str, rule: tree.Rule) ->
         ("x = 1_000.50", "x = 1000.5"),
         ("x = -0", "x = 0"),
         ("d = 2026-03-31T09:00+02:00", "d = 2026-03-31T07:00:00Z"),
-        ("d month in (3, APR) and d weekday in (sun)", "d month in (march, april) and d weekday in (sunday)"),
+        (
+            "d month in (3, APR) and d weekday in (sun)",
+            "d month in (march, april) and d weekday in (sunday)",
+        ),
         ("((a is set))", "a is set"),
     ],
 )
