@@ -138,8 +138,18 @@ class Dictionary:
             if matches(spelling, folded)
         ]
 
+    def without(self, codes: Iterable[int]) -> Dictionary:
+        """A new dictionary in which these codes have lost their spelling; the others keep theirs.
+
+        The codes stay taken: their spelling and fold are the empty string, which no value is.
+        """
+        spellings = list(self.spellings)
+        for code in codes:
+            spellings[code] = ""
+        return Dictionary.load(spellings)
+
     def dump(self) -> list[str]:
-        """The spellings in the order of their codes."""
+        """The spellings in the order of their codes; "" for a code that lost its spelling."""
         return list(self.spellings)
 
     @classmethod
@@ -150,8 +160,13 @@ class Dictionary:
             DataLoss: a spelling stands twice.
         """
         dictionary = cls()
-        for spelling in spellings:
-            dictionary.add(spelling)
+        for code, spelling in enumerate(spellings):
+            if spelling:
+                dictionary.add(spelling)
+            else:
+                dictionary.spellings.append("")
+                dictionary.folds.append("")
+                dictionary.values.append(code)
         if len(dictionary) != len(spellings):
             raise DataLoss("a dictionary holds a spelling twice")
         return dictionary

@@ -1,0 +1,160 @@
+"""Bins of an integer attribute: which rows have a value in which interval.
+
+Bin i holds the values from ``edges[i]`` up to but not including ``edges[i + 1]``; together the
+bins cover every int64. Edges are chosen so that bins hold about equally many rows; a value that
+many rows share has a bin of its own, as has every value where few differ. Bins are immutable: a
+change gives new ones over the same edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.attributes.postings import Keys, make_keys, toggled
+from headcount_server.limits import INT64_MAX, INT64_MIN
+
+BINS = 192  # of about equal size, besides those of single values
+_EXACT_MAX = 128  # so many different values have a bin each
+_SAMPLE_MAX = 1 << 16  # values that the edges are chosen from
+_STRIDE = 16  # bins from one kept union to the next
+_CARRIED_MAX = 4096  # changes after which a kept union is made anew
+_LOPSIDED = 8  # times its fair share that a bin of several values may hold
+
+Integers = NDArray[np.int64]
+Rows = NDArray[np.uint32]
+_Older = tuple[BitMap, tuple[Keys, ...]]
+
+
+def choose_edges(values: Integers) -> Integers:
+    """Lower bounds of bins, ascending, INT64_MIN first; the same values in the same order give
+    the same edges. O(values)."""
+    step = max(1, len(values) // _SAMPLE_MAX)
+    sample = np.sort(values[::step])
+    distinct, counts = np.unique(sample, return_counts=True)
+    single = distinct
+    quantiles = np.empty(0, np.int64)
+    if len(distinct) > _EXACT_MAX:
+        single = distinct[counts * BINS >= len(sample)]
+        quantiles = sample[np.arange(1, BINS) * len(sample) // BINS]
+    after = single[single < INT64_MAX] + 1
+    lowest = np.array([INT64_MIN], np.int64)
+    return np.unique(np.concatenate([lowest, single, after, quantiles]))
+
+
+class Bins:
+    """The rows of each bin, unions of many bins, and how many rows there are."""
+
+    def __init__(self, edges: Integers, rows: Sequence[BitMap]) -> None:
+        self.edges = edges
+        self.rows = list(rows) + [bitmaps.EMPTY] * (len(edges) - len(rows))
+        self.sizes = np.fromiter(map(len, self.rows), np.int64, len(edges))
+        self._firsts: dict[int, BitMap] = {}  # number of bins -> union of so many first bins
+        self._older: dict[int, _Older] = {}  # the same of bins before small changes
+
+    def keys(self, values: Integers, rows: Rows) -> Keys:
+        """What to toggle for rows that get or lose values."""
+        return make_keys(np.searchsorted(self.edges, values, side="right") - 1, rows)
+
+    def toggled(self, keys: Sequence[Keys]) -> Bins:
+        """The bins after toggling pairs of bin and row."""
+        changed = Bins(self.edges, toggled(self.rows, keys))
+        changed._older = {
+            **{c: (rows, (*then, *keys)) for c, (rows, then) in self._older.items()},
+            **{c: (rows, tuple(keys)) for c, rows in self._firsts.items()},
+        }
+        changed._older = {
+            count: (rows, then)
+            for count, (rows, then) in changed._older.items()
+            if sum(map(len, then)) <= _CARRIED_MAX
+        }
+        return changed
+
+    def is_lopsided(self) -> bool:
+        """Whether a bin of several values holds far more rows than its share."""
+        widths = self.edges[1:] - 1 > self.edges[:-1]
+        shared = self.sizes[np.append(widths, True)]
+        return int(shared.max(initial=0)) * BINS > _LOPSIDED * int(self.sizes.sum()) + BINS * 1024
+
+    def find(self, low: int, high: int) -> tuple[int, int, list[int]]:
+        """The bins of a range that isn't empty: ``(first, last + 1)`` of those that lie wholly
+        inside, and those that lie across an end."""
+        first = int(np.searchsorted(self.edges, low, side="right")) - 1
+        last = int(np.searchsorted(self.edges, high, side="right")) - 1
+        across: list[int] = []
+        start, stop = first, last + 1
+        if int(self.edges[first]) != low:
+            across.append(first)
+            start += 1
+        if self._top(last) != high and stop > start:
+            across.append(last)
+            stop -= 1
+        return start, max(start, stop), [i for i in across if self.sizes[i]]
+
+    def between(self, start: int, stop: int) -> BitMap:
+        """The rows of the bins from ``start`` up to but not including ``stop``."""
+        low, high = -(-start // _STRIDE) * _STRIDE, stop // _STRIDE * _STRIDE
+        if high - low < _STRIDE:
+            return bitmaps.union(self.rows[start:stop])
+        middle = self._first(high)
+        if low:
+            middle = middle - self._first(low)
+        return bitmaps.union([middle, *self.rows[start:low], *self.rows[high:stop]])
+
+    def count_between(self, start: int, stop: int, within: BitMap) -> int:
+        """How many of ``within`` are in those bins. Materialises nothing but kept unions."""
+        low, high = -(-start // _STRIDE) * _STRIDE, stop // _STRIDE * _STRIDE
+        if high - low < _STRIDE:
+            return _count(self.rows[start:stop], within)
+        total = _count(self.rows[start:low], within) + _count(self.rows[high:stop], within)
+        total += self._first(high).intersection_cardinality(within)
+        return total - (self._first(low).intersection_cardinality(within) if low else 0)
+
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return sum(map(bitmaps.nbytes, [*self.rows, *self._firsts.values()]))
+
+    def _first(self, count: int) -> BitMap:
+        known = self._firsts.get(count)
+        if known is None and count in self._older:
+            rows, changes = self._older.pop(count)
+            known = self._firsts[count] = rows ^ _below(changes, count)
+        if known is None:
+            below = max((c for c in self._firsts if c < count), default=0)
+            parts = [self._firsts[below]] if below else []
+            known = bitmaps.union([*parts, *self.rows[below:count]])
+            self._firsts[count] = known
+        return known
+
+    def _top(self, i: int) -> int:
+        return int(self.edges[i + 1]) - 1 if i + 1 < len(self.edges) else INT64_MAX
+
+
+def make_bins(values: Integers, rows: Rows) -> Bins:
+    """Bins for values and their rows, ascending. O(n log n)."""
+    edges = choose_edges(values)
+    empty = Bins(edges, ())
+    return empty.toggled([empty.keys(values, rows)])
+
+
+def members(rows: BitMap, take: Callable[[Rows], Integers], low: int, high: int) -> Rows:
+    """Those of the rows whose value lies in the range, ascending."""
+    asked = bitmaps.to_array(rows)
+    values = take(asked)
+    return asked[(values >= low) & (values <= high)]
+
+
+def _below(changes: Sequence[Keys], count: int) -> BitMap:
+    """The rows that keys toggle in the union of the first ``count`` bins."""
+    limit = np.uint64(count) << np.uint64(32)
+    keys = np.concatenate([change[change < limit] for change in changes])
+    rows, often = np.unique(keys.astype(np.uint32), return_counts=True)
+    return bitmaps.from_sorted(rows[often % 2 == 1])
+
+
+def _count(rows: Sequence[BitMap], within: BitMap) -> int:
+    return sum(part.intersection_cardinality(within) for part in rows if part)

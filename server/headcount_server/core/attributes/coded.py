@@ -1,0 +1,111 @@
+"""What keyword and keywords indexes share: spellings with codes, and a bitmap per code.
+
+Spellings that fold alike are one value; it is shown in the spelling of the lowest code that
+somebody holds, which is the one written first. A spelling that nobody holds any more is kept until
+the next erasure, which drops all such spellings.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.attributes.base import AttributeIndex
+from headcount_server.core.attributes.postings import Derived, Keys, toggled
+from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.texts import Dictionary, TextTest
+
+_PENDING_MAX = 1 << 18  # changes collected before they are applied, read or not
+
+Codes = NDArray[np.uint32]
+
+
+class CodedIndex(AttributeIndex):
+    """The part of an index that knows which rows hold which spelling.
+
+    Attributes:
+        dictionary: spelling <-> code; a frozen index may see codes here that it knows nobody of.
+    """
+
+    def __init__(self, schema: AttributeSchema) -> None:
+        super().__init__(schema)
+        self.dictionary = Dictionary()
+        self._postings: Derived[list[BitMap], Keys] = Derived([])
+        self._dropped = False  # whether some spelling may have lost its last holder
+
+    def select(self, test: TextTest) -> BitMap:
+        """Rows of which some spelling passes. O(values asked) for OneOf, else O(spellings)."""
+        held = self.spellings()
+        passing = [code for code in self.dictionary.select(test) if code < len(held)]
+        return bitmaps.union(held[code] for code in passing)
+
+    def spellings(self) -> list[BitMap]:
+        """Code -> rows that hold the spelling; not to be modified."""
+        return self._postings.get(toggled, self._build)
+
+    def values(self) -> list[tuple[str, BitMap]]:
+        """Every value that somebody holds, as shown, with its rows; in order of first writing."""
+        shown: dict[int, str] = {}
+        held: dict[int, list[BitMap]] = {}
+        for code, rows in enumerate(self.spellings()):
+            if rows:
+                value = self.dictionary.values[code]
+                shown.setdefault(value, self.dictionary.spellings[code])
+                held.setdefault(value, []).append(rows)
+        return [(text, bitmaps.union(held[value])) for value, text in shown.items()]
+
+    @abstractmethod
+    def counts(self, members: BitMap) -> list[tuple[str, int]]:
+        """How many of the members hold each value, without zeros; in order of first writing."""
+
+    @abstractmethod
+    def _pairs(self) -> Keys:
+        """The keys of all pairs of code and row."""
+
+    def _build(self) -> list[BitMap]:
+        return toggled([], [self._pairs()])
+
+    def _toggle(self, keys: Keys, dropped: bool) -> None:
+        self._dropped |= dropped
+        self._postings = self._postings.after(keys, len(keys))
+        if self._postings.pending > _PENDING_MAX:
+            if self._postings.is_rooted():
+                self.spellings()
+            else:
+                self._postings = Derived()
+
+    def _named(self, counts: NDArray[np.integer[Any]]) -> list[tuple[str, int]]:
+        """Counts by code, summed by value, with the values as shown."""
+        shown: dict[int, str] = {}
+        sums: dict[int, int] = {}
+        for code, rows in enumerate(self.spellings()):
+            if rows:
+                value = self.dictionary.values[code]
+                shown.setdefault(value, self.dictionary.spellings[code])
+                sums[value] = sums.get(value, 0) + (int(counts[code]) if code < len(counts) else 0)
+        return [(text, sums[value]) for value, text in shown.items() if sums[value]]
+
+    def _drop_unheld(self) -> bool:
+        """Forget the spellings that nobody holds; whether there were any."""
+        if not self._dropped:
+            return False
+        self._dropped = False
+        held = self.spellings()
+        known = self.dictionary.spellings
+        unheld = [c for c, s in enumerate(known) if s and (c >= len(held) or not held[c])]
+        if unheld:
+            self.dictionary = self.dictionary.without(unheld)
+        return bool(unheld)
+
+    def _coded_bytes(self) -> dict[str, int]:
+        texts = self.dictionary.spellings
+        return {
+            "bitmaps": sum(map(bitmaps.nbytes, self.spellings())),
+            "exists": bitmaps.nbytes(self.exists),
+            "dictionary": sum(2 * (len(text) + 56) + 250 for text in texts),
+        }

@@ -1,0 +1,113 @@
+"""The index of a keyword attribute: a code per row, and a bitmap per code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.attributes.base import Rows, ascending
+from headcount_server.core.attributes.coded import CodedIndex
+from headcount_server.core.attributes.postings import Derived, Keys, make_keys
+from headcount_server.core.columns import Column
+from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.texts import Dictionary
+from headcount_server.core.values import ValueColumn
+from headcount_server.errors import DataLoss
+
+NO_CODE = 2**32 - 1
+
+_GATHER_NS = 6  # to look up and count the code of one member
+_CONTAINER_NS = 700  # to intersect one container of a spelling, about
+
+
+class KeywordIndex(CodedIndex):
+    """One string per row.
+
+    Attributes:
+        codes: code of the spelling by row, NO_CODE where missing; not to be modified.
+    """
+
+    def __init__(self, schema: AttributeSchema) -> None:
+        super().__init__(schema)
+        self.codes = Column(np.uint32, NO_CODE)
+
+    def counts(self, members: BitMap) -> list[tuple[str, int]]:
+        """As said there; by bitmaps where spellings are few, else by the members' codes."""
+        held = self.spellings()
+        containers = 1 + len(self.exists) // 65_536
+        if len(members) * _GATHER_NS < len(held) * containers * _CONTAINER_NS:
+            codes = self.codes.take(bitmaps.to_array(members & self.exists))
+            return self._named(np.bincount(codes, minlength=len(held)))
+        return self._named(np.array([rows.intersection_cardinality(members) for rows in held]))
+
+    def get(self, row: int) -> str | None:
+        """The canonical value of one row, or None."""
+        code = self.codes.get(row)
+        return None if code == NO_CODE else self.dictionary.spellings[code]
+
+    def take(self, rows: Rows) -> list[str | None]:
+        """The canonical value of each row, or None; rows in any order, repeated or not."""
+        spellings = self.dictionary.spellings
+        codes: list[int] = self.codes.take(rows).tolist()
+        return [None if code == NO_CODE else spellings[code] for code in codes]
+
+    def nbytes(self) -> dict[str, int]:
+        """Bytes of memory by structure."""
+        return {"codes": self.codes.nbytes, **self._coded_bytes()}
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data; the same contents give the same data."""
+        return {"spellings": self.dictionary.dump(), "codes": self.codes.dump()}
+
+    def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
+        new = np.full(len(rows), NO_CODE, np.uint32)
+        present = values.present
+        if bool(present.all()):
+            new[:] = self.dictionary.add_all(values.data)
+        else:
+            given = [v for v, p in zip(values.data, present.tolist(), strict=True) if p]
+            new[present] = self.dictionary.add_all(given)
+        order = ascending(rows)
+        if order is not None:
+            rows, new = rows[order], new[order]
+        old = self.codes.take(rows)
+        differs = old != new
+        if not bool(differs.all()):
+            rows, old, new = rows[differs], old[differs], new[differs]
+        self.codes.put(rows, new)
+        had, has = old != NO_CODE, new != NO_CODE
+        keys = np.concatenate([make_keys(old[had], rows[had]), make_keys(new[has], rows[has])])
+        self._toggle(keys, bool(had.any()))
+        self._exist(rows[has & ~had], rows[had & ~has])
+        return bitmaps.from_sorted(rows)
+
+    def _erase(self, rows: BitMap) -> bool:
+        gone = bitmaps.to_array(rows)
+        self._toggle(make_keys(self.codes.take(gone), gone), bool(len(gone)))
+        self.codes.put(gone, NO_CODE)
+        self.exists = self.exists - rows
+        return self._drop_unheld()
+
+    def _pairs(self) -> Keys:
+        parts = [make_keys(codes, rows) for rows, codes in self.codes.stored()]
+        return np.concatenate(parts) if parts else np.empty(0, np.uint64)
+
+    def _load(self, parts: Mapping[str, Any]) -> None:
+        self.dictionary = Dictionary.load(parts["spellings"])
+        self.codes = Column.load(parts["codes"])
+        if self.codes.dtype != np.uint32 or self.codes.fill != NO_CODE:
+            raise DataLoss(f"attribute {self.schema.name!r}: a column of the wrong type")
+        known = np.array([bool(text) for text in self.dictionary.spellings], np.bool_)
+        for rows, codes in self.codes.stored():
+            if int(codes.max()) >= len(known) or not bool(known[codes].all()):
+                raise DataLoss(f"attribute {self.schema.name!r}: a code without a spelling")
+            self.exists = self.exists | bitmaps.from_sorted(rows)
+        self._postings = Derived()
+        self._dropped = True
+
+    def _freeze_parts(self) -> None:
+        self.codes = self.codes.freeze()

@@ -1,0 +1,261 @@
+"""The index of an integer, decimal, date or timestamp attribute: an int64 per row, and bins.
+
+The column is the truth. Bins answer for whole intervals; only the bins that lie across an end of a
+range are looked up in the column. Bins are made when first asked for and follow small changes; they
+are chosen anew when half of the values changed, or fewer made them lopsided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.attributes import bins
+from headcount_server.core.attributes.base import AttributeIndex, Rows, ascending, membership
+from headcount_server.core.attributes.bins import Bins, Integers
+from headcount_server.core.attributes.postings import Derived
+from headcount_server.core.columns import Column
+from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.values import ValueColumn
+from headcount_server.errors import DataLoss
+from headcount_server.limits import INT64_MAX, INT64_MIN
+
+_PENDING_MAX = 1 << 18  # changes collected before they are applied, read or not
+_GATHER_MAX = 20_000  # members, per bucket, up to which their values are looked up
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Rows (ascending) that lost a value, and rows that got one."""
+
+    lost: Rows
+    old: Integers
+    got: Rows
+    new: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Bins, and how many changes there were since their edges were chosen."""
+
+    bins: Bins
+    changes: int
+
+
+class NumberIndex(AttributeIndex):
+    """One 64-bit integer per row: scaled units, days, or microseconds since 1970."""
+
+    def __init__(self, schema: AttributeSchema) -> None:
+        super().__init__(schema)
+        self._values = Column(np.int64, 0)
+        self._derived: Derived[_State, _Change] = Derived()
+
+    def range(self, low: int | None, high: int | None) -> BitMap:
+        """Rows with ``low <= value <= high``; None is unbounded, any integers are allowed."""
+        ends = _ends(low, high)
+        if ends is None:
+            return bitmaps.EMPTY
+        if ends == (INT64_MIN, INT64_MAX):
+            return self.exists
+        held = self._bins()
+        start, stop, across = held.find(*ends)
+        parts = [held.between(start, stop)]
+        for i in across:
+            found = bins.members(held.rows[i], self._values.take, *ends)
+            parts.append(bitmaps.from_sorted(found))
+        return bitmaps.union(parts)
+
+    def range_count(self, low: int | None, high: int | None, within: BitMap) -> int:
+        """How many of ``within`` are in ``range(low, high)``, which isn't materialised."""
+        ends = _ends(low, high)
+        if ends is None:
+            return 0
+        if ends == (INT64_MIN, INT64_MAX):
+            return self.exists.intersection_cardinality(within)
+        held = self._bins()
+        start, stop, across = held.find(*ends)
+        total = held.count_between(start, stop, within)
+        for i in across:
+            total += len(bins.members(held.rows[i] & within, self._values.take, *ends))
+        return total
+
+    def values_in(self, values: Sequence[int]) -> BitMap:
+        """Rows whose value is one of ``values`` (any order; those past 64 bits match nobody)."""
+        wanted = np.array(sorted({v for v in values if INT64_MIN <= v <= INT64_MAX}), np.int64)
+        if not len(wanted):
+            return bitmaps.EMPTY
+        held = self._bins()
+        slots = np.searchsorted(held.edges, wanted, side="right") - 1
+        parts: list[BitMap] = []
+        for slot in np.unique(slots).tolist():
+            rows = bitmaps.to_array(held.rows[slot])
+            inside = wanted[slots == slot]
+            start, stop, _ = held.find(int(inside[0]), int(inside[-1]))
+            if len(inside) == 1 and (start, stop) == (slot, slot + 1):
+                parts.append(held.rows[slot])
+            elif len(rows):
+                parts.append(bitmaps.from_sorted(rows[_one_of(self._values.take(rows), inside)]))
+        return bitmaps.union(parts)
+
+    def minimum(self, within: BitMap | None = None) -> int | None:
+        """The least value, of all rows or those of ``within``; None where there is none."""
+        return self._extreme(within, False)
+
+    def maximum(self, within: BitMap | None = None) -> int | None:
+        """The greatest value, of all rows or those of ``within``; None where there is none."""
+        return self._extreme(within, True)
+
+    def histogram(self, edges: Sequence[int], members: BitMap) -> list[int]:
+        """How many of the members lie in each bucket.
+
+        Args:
+            edges: ascending; bucket i is ``edges[i] <= value < edges[i + 1]``.
+            members: whom to count.
+        """
+        buckets = max(0, len(edges) - 1)
+        if len(members) > _GATHER_MAX * buckets:
+            return [self.range_count(edges[i], edges[i + 1] - 1, members) for i in range(buckets)]
+        bounds = [min(max(edge, INT64_MIN), INT64_MAX + 1) for edge in edges]
+        values = np.sort(self.values_of(members))
+        # A bound past the greatest int64 is after everything.
+        places = [
+            len(values) if b > INT64_MAX else int(np.searchsorted(values, np.int64(b)))
+            for b in bounds
+        ]
+        return [after - before for before, after in pairwise(places)]
+
+    def distinct_counts(self, members: BitMap, limit: int) -> list[tuple[int, int]]:
+        """The values of the members and how many have each: most frequent first, then by value.
+
+        Args:
+            members: whom to count.
+            limit: entries at most.
+        """
+        values, counts = np.unique(self.values_of(members), return_counts=True)
+        order = np.lexsort((values, -counts))[:limit]
+        return list(zip(values[order].tolist(), counts[order].tolist(), strict=True))
+
+    def values_of(self, members: BitMap) -> Integers:
+        """The values of those members that have one, in the order of their rows."""
+        return self._values.take(bitmaps.to_array(members & self.exists))
+
+    def settle(self) -> None:
+        """Do now what the next read would have to: apply changes to the bins, or choose them."""
+        self._bins()
+
+    def get(self, row: int) -> int | None:
+        """The canonical value of one row, or None."""
+        return self._values.get(row) if row in self.exists else None
+
+    def take(self, rows: Rows) -> list[int | None]:
+        """The canonical value of each row, or None; rows in any order, repeated or not."""
+        distinct, places = np.unique(rows, return_inverse=True)
+        present = membership(self.exists, distinct)[places].tolist()
+        values: list[int] = self._values.take(rows).tolist()
+        return [value if p else None for value, p in zip(values, present, strict=True)]
+
+    def nbytes(self) -> dict[str, int]:
+        """Bytes of memory by structure."""
+        exists = bitmaps.nbytes(self.exists)
+        return {"values": self._values.nbytes, "bins": self._bins().nbytes(), "exists": exists}
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data; the same contents give the same data."""
+        return {"exists": self.exists, "values": self._values.dump()}
+
+    def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
+        order = ascending(rows)
+        has: NDArray[np.bool_] = values.present
+        new = np.where(has, values.data, 0)
+        if order is not None:
+            rows, new, has = rows[order], new[order], has[order]
+        had = membership(self.exists, rows)
+        old = self._values.take(rows)
+        differs = (old != new) | (had != has)
+        if not bool(differs.all()):
+            rows, old, new, had, has = (a[differs] for a in (rows, old, new, had, has))
+        self._values.put(rows, new)
+        self._exist(rows[has & ~had], rows[had & ~has])
+        self._change(_Change(rows[had], old[had], rows[has], new[has]))
+        return bitmaps.from_sorted(rows)
+
+    def _erase(self, rows: BitMap) -> bool:
+        gone = bitmaps.to_array(rows)
+        old = self._values.take(gone)
+        self._values.put(gone, 0)
+        self.exists = self.exists - rows
+        self._change(_Change(gone, old, gone[:0], old[:0]))
+        return False
+
+    def _change(self, change: _Change) -> None:
+        self._derived = self._derived.after(change, len(change.lost) + len(change.got))
+        if self._derived.pending > _PENDING_MAX:
+            if self._derived.is_rooted() and self._derived.pending * 2 < len(self.exists):
+                self._bins()
+            else:
+                self._derived = Derived()
+
+    def _bins(self) -> Bins:
+        return self._derived.get(self._apply, self._build).bins
+
+    def _apply(self, state: _State, changes: list[_Change]) -> _State:
+        held, count = state.bins, state.changes
+        keys: list[NDArray[np.uint64]] = []
+        for change in changes:
+            keys.append(held.keys(change.old, change.lost))
+            keys.append(held.keys(change.new, change.got))
+            count += max(len(change.lost), len(change.got))
+        size = len(self.exists)
+        if count * 2 > size:
+            return self._build()
+        changed = held.toggled(keys)
+        if count * 16 > size and changed.is_lopsided():
+            return self._build()
+        return _State(changed, count)
+
+    def _build(self) -> _State:
+        rows = bitmaps.to_array(self.exists)
+        return _State(bins.make_bins(self._values.take(rows), rows), 0)
+
+    def _extreme(self, within: BitMap | None, greatest: bool) -> int | None:
+        held = self._bins().rows
+        for rows in reversed(held) if greatest else held:
+            asked = rows if within is None else rows & within
+            if asked:
+                values = self._values.take(bitmaps.to_array(asked))
+                return int(values.max() if greatest else values.min())
+        return None
+
+    def _load(self, parts: Mapping[str, Any]) -> None:
+        self.exists = parts["exists"]
+        self._values = Column.load(parts["values"])
+        if self._values.dtype != np.int64 or self._values.fill != 0:
+            raise DataLoss(f"attribute {self.schema.name!r}: a column of the wrong type")
+        if not isinstance(self.exists, BitMap):
+            raise DataLoss(f"attribute {self.schema.name!r}: no bitmap of who has a value")
+        for rows, _ in self._values.stored():
+            if not bitmaps.from_sorted(rows).issubset(self.exists):
+                raise DataLoss(f"attribute {self.schema.name!r}: a value of a row without one")
+
+    def _freeze_parts(self) -> None:
+        self._values = self._values.freeze()
+
+
+def _ends(low: int | None, high: int | None) -> tuple[int, int] | None:
+    """The range cut to 64 bits; None where it is empty."""
+    low = INT64_MIN if low is None else max(low, INT64_MIN)
+    high = INT64_MAX if high is None else min(high, INT64_MAX)
+    return (low, high) if low <= high else None
+
+
+def _one_of(values: Integers, wanted: Integers) -> NDArray[np.bool_]:
+    """Which of the values stand in ``wanted`` (ascending, at least one)."""
+    places = np.minimum(np.searchsorted(wanted, values), len(wanted) - 1)
+    return wanted[places] == values

@@ -1,0 +1,154 @@
+"""Searching the strings of a block of rows as one text.
+
+A ``Page`` joins the folded values of a block with the byte 0xFF, which UTF-8 never contains: a
+needle with the separator before it is found at the start of a value, with it behind at the end,
+with both it is the whole value. Folding goes character by character, so the fold of a part is a
+part of the fold: tests that heed case search the folded text first and look at the values found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headcount_server.core.texts import (
+    ContainsOneOf,
+    EndsWith,
+    OneOf,
+    StartsWith,
+    TextTest,
+    fold,
+)
+
+_SEPARATOR = b"\xff"
+_SEPARATOR_BYTE = 0xFF
+_NEEDLES_MAX = 8  # whole values searched one by one; more are looked up in a set
+
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The values of some rows.
+
+    Attributes:
+        rows: ascending.
+        text: folded values, each between separators.
+        starts: where each value begins in ``text``.
+    """
+
+    rows: NDArray[np.uint32]
+    text: bytes
+    starts: NDArray[np.int64]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return len(self.text) + self.starts.nbytes + self.rows.nbytes
+
+
+def make_page(
+    rows: NDArray[np.uint32], joined: NDArray[np.uint8], lengths: NDArray[np.int64]
+) -> Page:
+    """A page of UTF-8 values that stand one after another in ``joined``. O(bytes)."""
+    stays = np.ones(len(joined) + len(rows) + 1, np.bool_)
+    stays[0] = False
+    stays[np.cumsum(lengths + 1)] = False
+    separated = np.full(len(stays), _SEPARATOR_BYTE, np.uint8)
+    separated[stays] = joined
+    text = separated.tobytes()
+    if not len(joined) or int(joined.max()) < 128:
+        text = text.lower()  # of bytes: the letters A to Z alone
+    else:
+        text = fold(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    starts = np.flatnonzero(np.frombuffer(text, np.uint8) == _SEPARATOR_BYTE)[:-1] + 1
+    return Page(rows, text, starts)
+
+
+def search(
+    page: Page, test: TextTest, read: Callable[[NDArray[np.uint32]], Iterable[bytes | None]]
+) -> NDArray[np.uint32]:
+    """The rows of the page whose value passes, ascending.
+
+    Args:
+        page: where to look.
+        test: of ``core.texts`` (searched as said above) or another one (asked about every value).
+        read: the values of rows as written, asked for where they matter.
+    """
+    sure, possible = _candidates(page, test)
+    if len(possible):
+        possible = np.setdiff1d(possible, sure)
+        values = read(page.rows[possible])
+        passes = np.fromiter((_passes(test, value) for value in values), np.bool_, len(possible))
+        sure = np.union1d(sure, possible[passes])
+    return page.rows[sure]
+
+
+def passing(test: TextTest, values: Iterable[bytes | None]) -> NDArray[np.bool_]:
+    """Which values, as written, pass; one after another."""
+    return np.array([_passes(test, value) for value in values], np.bool_)
+
+
+def _passes(test: TextTest, value: bytes | None) -> bool:
+    if value is None:
+        return False
+    spelling = value.decode()
+    return test.matches(spelling, fold(spelling))
+
+
+def _candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
+    """Places of values, ascending, that pass for sure and that may pass."""
+    nothing = np.empty(0, np.int64)
+    match test:
+        case OneOf():
+            sure = _whole(page, [text.encode() for text in sorted(test.folded)])
+            return sure, _whole(page, [fold(text).encode() for text in sorted(test.exact)])
+        case ContainsOneOf():
+            sure = _any(page, [text.encode() for text in test.folded])
+            return sure, _any(page, [fold(text).encode() for text in test.exact])
+        case StartsWith():
+            found = _any(page, [_SEPARATOR + fold(test.part).encode()])
+            return (nothing, found) if test.exactly else (found, nothing)
+        case EndsWith():
+            found = _any(page, [fold(test.part).encode() + _SEPARATOR])
+            return (nothing, found) if test.exactly else (found, nothing)
+        case _:
+            return nothing, np.arange(len(page.rows))
+
+
+def _whole(page: Page, values: list[bytes]) -> Places:
+    if len(values) <= _NEEDLES_MAX:
+        return _any(page, [_SEPARATOR + value + _SEPARATOR for value in values])
+    wanted = set(values)
+    parts = page.text[1:-1].split(_SEPARATOR)
+    return np.flatnonzero(np.fromiter((part in wanted for part in parts), np.bool_, len(parts)))
+
+
+def _any(page: Page, needles: list[bytes]) -> Places:
+    if len(needles) == 1:
+        return _find(page, needles[0])
+    passes = np.zeros(len(page.rows), np.bool_)
+    for needle in needles:
+        passes[_find(page, needle)] = True
+    return np.flatnonzero(passes)
+
+
+def _find(page: Page, needle: bytes) -> Places:
+    """Places of the values that hold the needle, ascending."""
+    if needle in (b"", _SEPARATOR):
+        return np.arange(len(page.rows))
+    find = page.text.find
+    leads = needle.startswith(_SEPARATOR)
+    skip = len(needle) - needle.endswith(_SEPARATOR)
+    hits: list[int] = []
+    place = find(needle)
+    while place >= 0:
+        hits.append(place)
+        # On to the end of the value; its separator may begin the next hit.
+        end = find(_SEPARATOR, place + max(skip, 1))
+        place = find(needle, end)
+    positions = np.array(hits, np.int64) + leads
+    return np.searchsorted(page.starts, positions, side="right") - 1
