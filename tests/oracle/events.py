@@ -1,4 +1,4 @@
-"""Rules about one person's behaviour, over a plain list of events. Sequences are tried by brute force."""
+"""Rules about one person's behaviour, over a plain list of events; sequences by brute force."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ class Behaviour:
 
 
 def _split(where: tree.Rule | None) -> tuple[tree.Rule | None, tree.LastCampaigns | None]:
-    """The tests of a where joined by ``and`` without the one on the last campaigns, and that one."""
+    """The other tests of a where joined by ``and``, and the one on the last campaigns."""
     if isinstance(where, tree.LastCampaigns):
         return None, where
     if not isinstance(where, tree.And):

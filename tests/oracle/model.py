@@ -98,6 +98,10 @@ class Model:
         self.events = [event for event in self.events if event.key not in gone]
         self.subscribers = {k: v for k, v in self.subscribers.items() if k not in gone}
 
+    def define(self, name: str, rule: tree.Rule) -> None:
+        """Create or replace a segment; the rule has no parameters."""
+        self.segments[name] = rule
+
     def members(
         self,
         rule: tree.Rule,

@@ -133,7 +133,7 @@ def _positive(test: tree.Test, value: str) -> bool:
 
 
 def like(pattern: str, value: str) -> bool:
-    """Whether the whole value fits; ``*`` any run, ``?`` one character, ``\\*`` ``\\?`` themselves."""
+    """Whether the whole value fits: ``*`` any run, ``?`` one character, escaped themselves."""
     if not pattern:
         return not value
     if pattern[:2] in ("\\*", "\\?"):
