@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class AudienceFacts:
-    """What the manifest says about an audience besides its files."""
+class EncodedPart:
+    """A part of an audience as the bytes of its file, in pieces."""
 
-    name: str
-    revision: int
-    create_time_us: int
-    subscriber_count: int
-    event_count: int
+    part: str
+    pieces: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,11 @@ class Report:
     file_count: int
     size_bytes: int
     faults: tuple[str, ...]
+
+
+def encode_parts(parts: Mapping[str, Any]) -> list[EncodedPart]:
+    """The files of an audience's dump; nothing of them is shared with the dump. O(bytes)."""
+    return [EncodedPart(part, envelope.wrap(values.encode(v))) for part, v in parts.items()]
 
 
 class SnapshotStore:
@@ -248,30 +250,17 @@ class SnapshotWriter:
         }
         files.make_directory(self._path)
 
-    def add(self, facts: AudienceFacts, parts: Mapping[str, Any]) -> None:
-        """Writes an audience, part by part; a part is read when its turn comes. O(bytes)."""
-        number = len(self._manifest.audiences) + 1
-        written = tuple(
-            self._write(part, f"{number:04d}.{part}", value) for part, value in parts.items()
-        )
-        self._append(facts, written)
+    def add(self, audience: AudienceEntry, parts: Sequence[EncodedPart]) -> None:
+        """Writes an audience, of whose entry the files are still missing. O(bytes)."""
+        written = tuple(self._write(part, self._file(part.part)) for part in parts)
+        self._append(replace(audience, files=written))
 
-    def carry(self, entry: AudienceEntry) -> None:
+    def carry(self, audience: AudienceEntry) -> None:
         """Takes over an audience of the previous snapshot, whose state hasn't changed since."""
         assert self.previous is not None
-        assert entry in self.previous.audiences
-        number = len(self._manifest.audiences) + 1
-        shared = tuple(self._share(file, f"{number:04d}.{file.part}") for file in entry.files)
-        self._append(
-            AudienceFacts(
-                entry.name,
-                entry.revision,
-                entry.create_time_us,
-                entry.subscriber_count,
-                entry.event_count,
-            ),
-            shared,
-        )
+        assert audience in self.previous.audiences
+        shared = tuple(self._share(file, self._file(file.part)) for file in audience.files)
+        self._append(replace(audience, files=shared))
 
     def commit(self) -> Manifest:
         """Makes the snapshot durable, and only then visible."""
@@ -288,23 +277,19 @@ class SnapshotWriter:
         except OSError as error:
             _log.warning("can't remove %s: %s; the next start will", self._path, error)
 
-    def _append(self, facts: AudienceFacts, files: tuple[FileEntry, ...]) -> None:
-        entry = AudienceEntry(
-            facts.name,
-            facts.revision,
-            facts.create_time_us,
-            facts.subscriber_count,
-            facts.event_count,
-            files,
-        )
-        audiences = (*self._manifest.audiences, entry)
+    def _append(self, audience: AudienceEntry) -> None:
+        audiences = (*self._manifest.audiences, audience)
         self._manifest = replace(self._manifest, audiences=audiences)
 
-    def _write(self, part: str, name: str, value: Any) -> FileEntry:
-        pieces = envelope.wrap(values.encode(value))
-        entry = FileEntry(part, name, sum(map(len, pieces)), digest(*pieces))
+    def _file(self, part: str) -> str:
+        """A file's name: numbered, as audiences may differ in the case of letters alone."""
+        return f"{len(self._manifest.audiences) + 1:04d}.{part}"
+
+    def _write(self, part: EncodedPart, name: str) -> FileEntry:
+        size = sum(map(len, part.pieces))
+        entry = FileEntry(part.part, name, size, digest(*part.pieces))
         if not self._linked(self._known.get(entry.digest), name):
-            self._files.write(self._path / name, pieces)
+            self._files.write(self._path / name, part.pieces)
         return entry
 
     def _share(self, file: FileEntry, name: str) -> FileEntry:

@@ -1,0 +1,87 @@
+"""``headcount serve``: the server of the command line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from headcount_server.app import Settings
+from headcount_server.app import serve as serve_until_stopped
+from headcount_server.limits import SNAPSHOTS_KEPT_DEFAULT
+
+_DURATION = re.compile(r"(\d+)(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class _Duration(click.ParamType):
+    """``90s``, ``15m``, ``6h``, ``1d``, or ``off``; as seconds, 0 for off."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        if value == "off":
+            return 0.0
+        parts = _DURATION.fullmatch(value)
+        if parts is None or int(parts[1]) == 0:
+            self.fail(f"{value!r} is no duration such as 90s, 15m, 6h or 1d, nor off", param, ctx)
+        return float(int(parts[1]) * _SECONDS[parts[2]])
+
+
+@click.command(
+    epilog="Example:  headcount serve --data ./audiences --listen 0.0.0.0:7070 --snapshot-every 15m"
+)
+@click.option(
+    "--data",
+    metavar="DIR",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory of the snapshots; made where it is missing.",
+)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:7070",
+    show_default=True,
+    help="Address to answer on; port 0 takes a free one; unix:PATH is a socket.",
+)
+@click.option(
+    "--snapshots-kept",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=SNAPSHOTS_KEPT_DEFAULT,
+    show_default=True,
+    help="How many snapshots stay on disk.",
+)
+@click.option(
+    "--snapshot-every",
+    metavar="DURATION",
+    type=_Duration(),
+    default="off",
+    show_default=True,
+    help="Writes a snapshot that often where something changed (90s, 15m, 6h, 1d).",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is told on standard error.",
+)
+def serve(
+    data: Path, listen: str, snapshots_kept: int, snapshot_every: float, log_level: str
+) -> None:
+    """Answer over gRPC, from memory, what is kept in a data directory.
+
+    Prints one line with the address when it is ready. SIGTERM or SIGINT ends it: running calls
+    have 10 seconds, then what changed is kept in a snapshot.
+    """
+    settings = Settings(data, listen, snapshots_kept, snapshot_every)
+    sys.exit(serve_until_stopped(settings, log_level))
