@@ -20,7 +20,7 @@ _WORDS = (
 )
 _LETTERS = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 NAMES = st.sampled_from(_WORDS.split()) | _LETTERS.filter(lambda name: name not in RESERVED_NAMES)
-_PATTERN_PARTS = ("a", "/", "\\\\", "\\d", ".*", "\n", '"', "[#]", "\\.")
+_PATTERN_PARTS = ("a", "/", "\\/", "\\\\", "\\d", ".*", "\n", '"', "[#]", "\\.")
 
 
 def _numbers() -> st.SearchStrategy[t.Value]:
@@ -52,7 +52,8 @@ LISTS = st.one_of(
 )
 UNITS = st.sampled_from(t.Unit)
 DURATIONS = st.builds(t.Duration, WHOLE, UNITS)
-EVENT_WINDOWS = st.one_of(
+WINDOWS = st.one_of(
+    st.just(t.Ever()),
     st.builds(t.InLast, DURATIONS),
     st.builds(t.InNext, DURATIONS),
     st.builds(t.MoreThan, DURATIONS, st.sampled_from(t.Direction)),
@@ -63,7 +64,6 @@ EVENT_WINDOWS = st.one_of(
     st.builds(t.Before, MOMENTS),
     st.builds(t.After, MOMENTS),
 )
-WINDOWS = EVENT_WINDOWS | st.just(t.Ever())
 NUMBER_TESTS = st.one_of(
     st.builds(t.Compare, st.sampled_from(t.Operator), NUMBERS),
     st.builds(t.Between, NUMBERS, NUMBERS),
@@ -146,7 +146,7 @@ def _composed(rules: st.SearchStrategy[t.Rule]) -> st.SearchStrategy[t.Rule]:
 
 WHERES = st.recursive(ATTRIBUTES | _last_campaigns(), _composed, max_leaves=4)
 _MAYBE_WHERE = st.none() | WHERES
-_MAYBE_WINDOW = st.none() | EVENT_WINDOWS
+_MAYBE_WINDOW = st.none() | WINDOWS
 _EVENTS = st.lists(NAMES, min_size=1, max_size=3).map(tuple)
 
 
@@ -161,7 +161,7 @@ def dids(draw: st.DrawFn) -> t.Did:
     when: dict[str, Any] = draw(
         st.one_of(
             st.just({}),
-            st.fixed_dictionaries({"window": EVENT_WINDOWS}),
+            st.fixed_dictionaries({"window": WINDOWS}),
             st.fixed_dictionaries(
                 {"relative": st.builds(t.Relative, DURATIONS, st.sampled_from(t.Side), NAMES)}
             ),

@@ -85,7 +85,7 @@ def test_canonical_text_keeps_the_tree_as_written(text: str, rule: tree.Rule) ->
     [
         ("all of (a is set, b is set)", "a is set and b is set"),
         ("not (did open)", "did not open"),
-        ("did open ever", "did open"),
+        ("did open ever", "did open ever"),
         ("did open where a is set and b is set", "did open where (a is set and b is set)"),
         ("did any of (open)", "did open"),
         (
@@ -146,6 +146,7 @@ def test_numbers_are_exact() -> None:
         Attribute("not", A.test),
         Attribute("x", Compare(tree.Operator.EQUAL, tree.Parameter("A b"))),
         Attribute("x", tree.Matches("a\\")),
+        Attribute("x", tree.Matches("\\Qa\\/b\\E")),
         Attribute("x", tree.In(tree.ValueList((tree.Date(tree._date(2026, 1, 1)),)))),
         tree.Stars(Compare(tree.Operator.EQUAL, Text("x"))),
         tree.Inactive(tree.Duration(Number(Decimal("1.5")), tree.Unit.DAY)),
@@ -168,3 +169,47 @@ def test_the_formatter_never_recurses_past_the_depth_limit() -> None:
     with pytest.raises(InvalidRule.__mro__[1]) as caught:
         format_rule(rule)
     assert caught.value.metadata["limit"] == "rule_depth_max"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "normal", "text"),
+    [
+        (r"a\/b", "a/b", r"/a\/b/"),
+        ("a/b", "a/b", r"/a\/b/"),
+        (r"a\\/b", r"a\\/b", r"/a\\\/b/"),
+        (r"\\\/", r"\\/", r"/\\\//"),
+        (r"\Q/\E\/", r"\Q/\E/", r"/\Q\/\E\//"),
+        (r"\Qa\.b\E", r"\Qa\.b\E", r"/\Qa\.b\E/"),
+    ],
+)
+def test_a_slash_of_a_pattern_has_one_form(pattern: str, normal: str, text: str) -> None:
+    rule = Attribute("x", tree.Matches(pattern))
+    assert rule == Attribute("x", tree.Matches(normal))
+    assert format_rule(rule) == f"x matches {text}"
+    assert parse(format_rule(rule)) == rule
+
+
+def test_a_literal_backslash_before_a_slash_keeps_its_meaning() -> None:
+    assert tree.Matches(r"\Q\/\E").pattern == r"\Q\/\E"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "did open ever",
+        "did open where (a is set) ever",
+        "did open then click ever",
+        "last open ever",
+        "sum(a.b) > 3 ever",
+        "favourite(a.b) = 1 ever",
+        "rate(a / b) > 1 ever",
+        "stars > 3 ever",
+    ],
+)
+def test_ever_is_kept_as_written(text: str) -> None:
+    rule = parse(text)
+    assert getattr(rule, "window") == tree.Ever()  # noqa: B009
+    assert format_rule(rule) == text
+    bare = parse(text.removesuffix(" ever"))
+    assert bare != rule
+    assert getattr(bare, "window") is None  # noqa: B009

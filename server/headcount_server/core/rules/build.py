@@ -19,7 +19,6 @@ from headcount_server.core.rules.tree import (
     Did,
     Duration,
     Edge,
-    Ever,
     Everyone,
     Favourite,
     Function,
@@ -51,7 +50,6 @@ from headcount_server.core.rules.tree import (
     Value,
     Weight,
     WeightedSum,
-    Window,
     Without,
 )
 
@@ -197,7 +195,7 @@ def did(c: Children, span: Span) -> Did | Not:
         elif isinstance(when.value, Habit):
             parts["habit"] = when.value
         else:
-            parts["window"] = _event_window(when)
+            parts["window"] = when.value
     rule = Did(events.value, _optional(often), _optional(where), span=span, **parts)
     return Not(rule, span) if negated is not None else rule
 
@@ -217,7 +215,7 @@ def sequence(c: Children, span: Span) -> Sequence | Not:
         (first, *_values(pieces)),
         _optional(all_within),
         same.value if same is not None else "",
-        _event_window(window),
+        _optional(window),
         span,
     )
     return Not(rule, span) if negated is not None else rule
@@ -267,7 +265,7 @@ def recency(c: Children, span: Span) -> Recency:
         events.value,
         _optional(where),
         _optional(passes),
-        _event_window(window),
+        _optional(window),
         span,
     )
 
@@ -366,7 +364,7 @@ def aggregate(c: Children, span: Span) -> Aggregate:
         str(c[4].value),
         c[6].value,
         _optional(c[7]),
-        _event_window(c[8]),
+        _optional(c[8]),
         span,
     )
 
@@ -374,18 +372,18 @@ def aggregate(c: Children, span: Span) -> Aggregate:
 @callback(_RULES)
 def favourite(c: Children, span: Span) -> Favourite:
     return Favourite(
-        str(c[2].value), str(c[4].value), c[6].value, _optional(c[7]), _event_window(c[8]), span
+        str(c[2].value), str(c[4].value), c[6].value, _optional(c[7]), _optional(c[8]), span
     )
 
 
 @callback(_RULES)
 def rate(c: Children, span: Span) -> Rate:
-    return Rate(str(c[2].value), str(c[4].value), c[6].value, _event_window(c[7]), span)
+    return Rate(str(c[2].value), str(c[4].value), c[6].value, _optional(c[7]), span)
 
 
 @callback(_RULES)
 def stars(c: Children, span: Span) -> Stars:
-    return Stars(c[1].value, _event_window(c[2]), span)
+    return Stars(c[1].value, _optional(c[2]), span)
 
 
 def _values(pieces: Children) -> tuple[Any, ...]:
@@ -394,10 +392,3 @@ def _values(pieces: Children) -> tuple[Any, ...]:
 
 def _optional(piece: Piece | None) -> Any:
     return None if piece is None else piece.value
-
-
-def _event_window(piece: Piece | None) -> Window | None:
-    """Events have no window by default, and ``ever`` says just that."""
-    if piece is None or isinstance(piece.value, Ever):
-        return None
-    return piece.value

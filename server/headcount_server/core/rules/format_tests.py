@@ -196,10 +196,12 @@ def _compare_attribute(value: tree.CompareAttribute) -> str:
 
 
 def _pattern(value: tree.Matches) -> str:
-    """The pattern between slashes. ``\\/`` and ``/`` mean the same to RE2 and are written alike."""
+    """The pattern between slashes, each slash in it as ``\\/``."""
     parts: list[str] = _PATTERN_PART.findall(value.pattern)
     if sum(map(len, parts)) != len(value.pattern):
         refuse("the pattern ends in a backslash that escapes nothing")
+    if "\\/" in parts:
+        refuse("between \\Q and \\E the pattern has a backslash before a slash; write \\\\/ without them")
     text = "".join("\\/" if part == "/" else part for part in parts)
     return f"matches {'exactly ' if value.exactly else ''}/{text}/"
 

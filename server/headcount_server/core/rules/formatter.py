@@ -204,8 +204,7 @@ def _where(where: Rule | None) -> str:
 
 
 def _event_window(value: tree.Window | None) -> str:
-    """An event's window; ``ever`` is what holds without one and isn't written."""
-    return "" if value is None or isinstance(value, tree.Ever) else window(value)
+    return "" if value is None else window(value)
 
 
 def _joined(parts: list[str]) -> str:

@@ -6,18 +6,22 @@ Field names equal those of ``proto/headcount/v1/rule.proto``, which mirrors it m
 ``rpc.rules`` converts by that correspondence alone.
 
 ``spelling`` is how a value was typed where it may also be meant as text (a parameter on a command
-line), else empty. ``span`` is where a node stands in the text that it was parsed from, in Unicode code points from 0,
-end excluded. Neither is part of a node's value: trees that differ only in them are equal.
+line), else empty. ``span`` is where a node stands in the text that it was parsed from, in Unicode
+code points from 0, end excluded. Neither is part of a node's value: trees that differ only in them
+are equal.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date as _date
 from datetime import datetime as _datetime
 from decimal import Decimal
 from enum import Enum, auto
+
+_ESCAPED = re.compile(r"\\Q.*?(?:\\E|\Z)|\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ class MoreThan:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """``between A and B``, both included: numbers, dates or timestamps, as their values turn out."""
+    """``between A and B``, both included: numbers, dates or timestamps, as the values turn out."""
 
     low: Value
     high: Value
@@ -216,7 +220,7 @@ Window = (
 )
 
 
-# --- tests on an attribute, dimension or measure ---------------------------------------------------
+# --- tests on an attribute, dimension or measure --------------------------------------------------
 
 
 class Operator(Enum):
@@ -318,10 +322,18 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """``matches /regex/`` in RE2 syntax; ``pattern`` without the slashes, ``\\/`` already ``/``."""
+    """``matches /regex/`` in RE2 syntax, ``pattern`` without the slashes around it.
+
+    ``\\/`` and ``/`` mean the same to RE2, so the first is made the second, wherever the tree comes
+    from; but between ``\\Q`` and ``\\E`` a backslash means itself and stays.
+    """
 
     pattern: str
     exactly: bool = False
+
+    def __post_init__(self) -> None:
+        pattern = _ESCAPED.sub(lambda m: "/" if m[1] == "/" else m[0], self.pattern)
+        object.__setattr__(self, "pattern", pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,7 +477,7 @@ Test = (
 )  # fmt: skip
 
 
-# --- rules ------------------------------------------------------------------------------------------
+# --- rules ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
