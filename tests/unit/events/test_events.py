@@ -441,6 +441,43 @@ def test_a_late_event_and_an_erasure_show_in_warm_answers() -> None:
         assert set(evaluate(node, dict(model.stores))) == model.expected(node)
 
 
+def test_a_frozen_view_that_is_asked_doesn_t_bring_the_erased_back() -> None:
+    model, _ = bulk_model(3_000)
+    frozen: dict[str, EventView] = {n: store.freeze() for n, store in model.stores.items()}
+    nodes = [
+        DidAtLeast((Source("buy"),), Days(None, 30_000, None), 1),
+        DidAtLeast((Source("buy"), Source("open")), Days(None, 30_000, None), 2),
+    ]
+    before = [model.expected(node) for node in nodes]
+    for node in nodes:
+        evaluate(node, dict(model.stores))
+    gone = set(range(0, 3_000, 2))
+    model.erase(gone)
+    for _ in range(2):
+        for node, members in zip(nodes, before, strict=True):
+            assert members & gone
+            assert set(evaluate(node, frozen)) == members
+            assert set(evaluate(node, dict(model.stores))) == members - gone
+
+
+def test_instants_hold_over_a_clock_that_is_set_back_over_midnight() -> None:
+    model = Model("America/St_Johns")
+    edge = micros(ZONES[model.zone])  # 00:01 becomes 23:01 of the day before
+    minutes = range(-180, 181, 1)
+    for minute in minutes:
+        model.write("open", [(minute + 180, edge + minute * 60_000_000, [None], [None])])
+    assert model.day(edge - 1) == model.day(edge) + 1
+    for low in (-3, -1, 0, 1, 58, 59, 60):
+        for high in (-1, 0, 1, 58, 59, 60, 61):
+            for span in (
+                Instants(edge + low * 60_000_000, edge + high * 60_000_000),
+                Days(model.day(edge), model.day(edge), edge + high * 60_000_000),
+                Days(model.day(edge) + 1, model.day(edge) + 1, edge + high * 60_000_000),
+            ):
+                node = DidAtLeast((Source("open"),), span, 1)
+                assert set(evaluate(node, dict(model.stores))) == model.expected(node)
+
+
 def test_an_empty_range_is_nobody() -> None:
     model, _ = bulk_model(300)
     today = model.day(micros(ZONES[model.zone]))

@@ -146,8 +146,7 @@ class EventStore(EventView):
         """Make every day one tight chunk. O(events of the days that are not)."""
         state = self.contents()
         for day, chunks in state.chunks.items():
-            if len(chunks) > 1 or not chunks[0].is_tight:
-                state.chunks[day] = (merged(chunks),)
+            state.chunks[day] = (merged(chunks),)
 
     def freeze(self) -> EventView:
         """The present state, read-only, which later writes leave alone. O(days), and O(pending)."""
