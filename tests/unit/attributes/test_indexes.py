@@ -253,6 +253,37 @@ def test_erasure_forgets_earlier_spellings_of_a_person_without_a_value() -> None
     assert index.version > version
 
 
+@pytest.mark.parametrize("kind", [AttributeType.KEYWORD, AttributeType.KEYWORDS])
+def test_a_loaded_index_forgets_unheld_spellings_too(kind: AttributeType) -> None:
+    index = new(kind)
+    one = lambda text: (text,) if kind is AttributeType.KEYWORDS else text  # noqa: E731
+    write(index, {1: one("secret"), 2: one("x")})
+    write(index, {1: None})
+    loaded = load_index(index.schema, index.dump())
+    loaded.erase(BitMap([1]))
+    assert "secret" not in str(flat(loaded.dump()))
+
+
+def test_neighbours_that_all_pass_are_all_found() -> None:
+    index = new(AttributeType.TEXT)
+    write(index, dict.fromkeys(range(5), "aa"))
+    for test in (
+        EndsWith("a", False), StartsWith("a", False), ContainsOneOf(("a",), ()),
+        OneOf(frozenset(["aa"]), frozenset()), EndsWith("aa", True),
+    ):  # fmt: skip
+        assert isinstance(index, TextIndex)
+        assert index.select(test) == BitMap(range(5))
+
+
+def test_more_spellings_than_are_told_apart_block_by_block() -> None:
+    index = new(AttributeType.KEYWORD)
+    write(index, {row: f"s{row % 3000}" for row in range(6000)})
+    loaded = load_index(index.schema, index.dump())
+    assert isinstance(loaded, KeywordIndex)
+    assert loaded.select(OneOf(frozenset(["s7"]), frozenset())) == BitMap([7, 3007])
+    assert len(loaded.counts(BitMap(range(3000)))) == 3000
+
+
 def test_a_value_is_shown_as_the_first_spelling_that_somebody_holds() -> None:
     index = new(AttributeType.KEYWORD)
     assert isinstance(index, KeywordIndex)

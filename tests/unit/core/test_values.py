@@ -92,6 +92,7 @@ def test_decimals_are_exact_and_too_many_places_name_the_scale() -> None:
     found = read("decimal", ["1.2", "-0.05", "3", ".5", "1.500", "-92233720368547758.08"], 2)
     expected = ["1.20", "-0.05", "3.00", "0.50", "1.50", "-92233720368547758.08"]
     assert found == (list(map(Decimal, expected)), [])
+    assert read("decimal", ["1.2.3", "1..2"], 2) == ([None, None], [0, 1])
     assert message("decimal", "1.234", 2) == "'1.234' has 3 decimal places; the scale allows 2"
     assert "beyond 64 signed bits" in message("decimal", "92233720368547758.08", 2)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.attributes.postings import Keys, make_keys, toggled
+from headcount_server.core.attributes.postings import Keys, grouped, make_keys, toggled
 from headcount_server.limits import INT64_MAX, INT64_MIN
 
 BINS = 192  # of about equal size, besides those of single values
@@ -135,10 +135,10 @@ class Bins:
 
 
 def make_bins(values: Integers, rows: Rows) -> Bins:
-    """Bins for values and their rows, ascending. O(n log n)."""
+    """Bins for values and their rows, which are ascending. O(n log bins)."""
     edges = choose_edges(values)
-    empty = Bins(edges, ())
-    return empty.toggled([empty.keys(values, rows)])
+    slots = np.searchsorted(edges, values, side="right") - 1
+    return Bins(edges, grouped(slots, rows, len(edges)))
 
 
 def members(rows: BitMap, take: Callable[[Rows], Integers], low: int, high: int) -> Rows:

@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.base import AttributeIndex
-from headcount_server.core.attributes.postings import Derived, Keys, toggled
+from headcount_server.core.attributes.postings import Derived, Keys, grouped, toggled
 from headcount_server.core.schema import AttributeSchema
 from headcount_server.core.texts import Dictionary, TextTest
 
@@ -64,11 +64,11 @@ class CodedIndex(AttributeIndex):
         """How many of the members hold each value, without zeros; in order of first writing."""
 
     @abstractmethod
-    def _pairs(self) -> Keys:
-        """The keys of all pairs of code and row."""
+    def _pairs(self) -> tuple[Codes, Codes]:
+        """The code and the row of every pair, rows ascending."""
 
     def _build(self) -> list[BitMap]:
-        return toggled([], [self._pairs()])
+        return grouped(*self._pairs(), len(self.dictionary))
 
     def _toggle(self, keys: Keys, dropped: bool) -> None:
         self._dropped |= dropped

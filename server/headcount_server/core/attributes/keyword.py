@@ -10,8 +10,8 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.base import Rows, ascending
-from headcount_server.core.attributes.coded import CodedIndex
-from headcount_server.core.attributes.postings import Derived, Keys, make_keys
+from headcount_server.core.attributes.coded import CodedIndex, Codes
+from headcount_server.core.attributes.postings import Derived, make_keys
 from headcount_server.core.columns import Column
 from headcount_server.core.schema import AttributeSchema
 from headcount_server.core.texts import Dictionary
@@ -92,9 +92,9 @@ class KeywordIndex(CodedIndex):
         self.exists = self.exists - rows
         return self._drop_unheld()
 
-    def _pairs(self) -> Keys:
-        parts = [make_keys(codes, rows) for rows, codes in self.codes.stored()]
-        return np.concatenate(parts) if parts else np.empty(0, np.uint64)
+    def _pairs(self) -> tuple[Codes, Codes]:
+        rows = bitmaps.to_array(self.exists)
+        return self.codes.take(rows), rows
 
     def _load(self, parts: Mapping[str, Any]) -> None:
         self.dictionary = Dictionary.load(parts["spellings"])

@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.base import Rows, ascending
-from headcount_server.core.attributes.coded import CodedIndex
+from headcount_server.core.attributes.coded import CodedIndex, Codes
 from headcount_server.core.attributes.postings import Derived, Keys, make_keys
 from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import AttributeSchema
@@ -129,11 +129,10 @@ class KeywordsIndex(CodedIndex):
         self.exists = self.exists - rows
         return self._drop_unheld()
 
-    def _pairs(self) -> Keys:
-        parts = [np.empty(0, np.uint64)]
-        for rows, joined, lengths in self._codes.joined_pages():
-            parts.append(make_keys(joined.view("<u4"), np.repeat(rows, lengths // _CODE_BYTES)))
-        return np.concatenate(parts)
+    def _pairs(self) -> tuple[Codes, Codes]:
+        rows = bitmaps.to_array(self.exists)
+        joined, lengths = self._codes.gather(rows)
+        return joined.view("<u4"), np.repeat(rows, lengths // _CODE_BYTES)
 
     def _load(self, parts: Mapping[str, Any]) -> None:
         self.dictionary = Dictionary.load(parts["spellings"])

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.limits import BLOCK_ROWS
 
 Keys = NDArray[np.uint64]
 
 _SMALL = 64  # rows up to which a bitmap is made from a list
+_FEW_SLOTS = 1024  # so many are told apart block by block, more by sorting all keys
 
 _Value = TypeVar("_Value")
 _Change = TypeVar("_Change")
@@ -52,6 +54,23 @@ def toggled(slots: Sequence[BitMap], changes: Sequence[Keys]) -> list[BitMap]:
         before = result[slot]
         result[slot] = before ^ change if before else change
     return result
+
+
+def grouped(slots: NDArray[np.integer], rows: NDArray[np.uint32], slot_count: int) -> list[BitMap]:
+    """The bitmaps of ``slot_count`` slots from all their pairs; rows are ascending. O(n)."""
+    if slot_count > _FEW_SLOTS:
+        found = toggled([], [make_keys(slots, rows)])
+        return found + [bitmaps.EMPTY] * (slot_count - len(found))
+    parts: list[list[NDArray[np.uint32]]] = [[] for _ in range(slot_count)]
+    for first in range(0, len(rows), BLOCK_ROWS):
+        chunk = slots[first : first + BLOCK_ROWS].astype(np.uint16)
+        ordered = rows[first : first + BLOCK_ROWS][np.argsort(chunk, kind="stable")]
+        start = 0
+        for slot, stop in enumerate(np.cumsum(np.bincount(chunk)).tolist()):
+            if stop > start:
+                parts[slot].append(ordered[start:stop])
+            start = stop
+    return [bitmaps.from_sorted(np.concatenate(p)) if p else bitmaps.EMPTY for p in parts]
 
 
 def _odd(keys: Keys) -> Keys:
