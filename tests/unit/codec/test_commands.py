@@ -27,6 +27,9 @@ from hypothesis import strategies as st
 
 from tests.strategies.rule_trees import rule_trees
 
+# The strategy of all rules is large, and Hypothesis would rather not print it.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
 int64 = st.integers(-(2**63), 2**63 - 1)
 names = st.text(min_size=1, max_size=5)
 
@@ -121,14 +124,7 @@ schemas = st.builds(
     st.integers(1, 99),
     st.integers(0, 999),
 )
-
-
-@st.composite
-def small_rules(draw):
-    return draw(rule_trees(max_leaves=4))
-
-
-rules = small_rules()
+rules = rule_trees(max_leaves=4)
 commands = {
     c.CreateAudience: st.builds(c.CreateAudience, names, schemas, int64),
     c.UpdateAudience: st.builds(c.UpdateAudience, names, schemas, int64),
