@@ -57,6 +57,8 @@ class Values:
                 found=f"${value.parameter}",
                 expected=("one value",),
             )
+        if value.exactly and not isinstance(bound, tree.Text) and bound.spelling:
+            bound = tree.Text(bound.spelling)
         if isinstance(bound, tree.Text):
             return replace(bound, exactly=bound.exactly or value.exactly, span=span)
         return replace(bound, span=span)
@@ -113,7 +115,7 @@ class Values:
                 found.append(literal)
                 continue
             with faults.collecting():
-                _text(literal, subject, f"{place}.values[{i}]", span)
+                found.append(_text(literal, subject, f"{place}.values[{i}]", span))
         faults.check()
         return found
 
@@ -192,7 +194,10 @@ def one_of(texts: list[tree.Text]) -> OneOf:
 
 
 def _text(literal: Literal, subject: Subject, place: str, span: tree.Span | None) -> tree.Text:
+    """The string; a literal that keeps its spelling may be meant as one."""
     if not isinstance(literal, tree.Text):
+        if literal.spelling:
+            return tree.Text(literal.spelling, span=literal.span)
         found = spelt(literal)
         refuse(
             below_value(place, literal),

@@ -201,7 +201,7 @@ def _pattern(value: tree.Matches) -> str:
     if sum(map(len, parts)) != len(value.pattern):
         refuse("the pattern ends in a backslash that escapes nothing")
     if "\\/" in parts:
-        refuse("between \\Q and \\E the pattern has a backslash before a slash; write \\\\/ without them")
+        refuse("a backslash before a slash between \\Q and \\E; write it as \\\\ outside them")
     text = "".join("\\/" if part == "/" else part for part in parts)
     return f"matches {'exactly ' if value.exactly else ''}/{text}/"
 
