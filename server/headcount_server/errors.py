@@ -112,6 +112,12 @@ class ReadOnly(HeadcountError):
     reason = "READ_ONLY"
 
 
+class WrongKeyType(HeadcountError):
+    """Something that an audience with other keys could do, for example export ids as a bitmap."""
+
+    reason = "WRONG_KEY_TYPE"
+
+
 class StaleEtag(HeadcountError):
     """Somebody else changed the resource in between."""
 

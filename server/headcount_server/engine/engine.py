@@ -162,6 +162,11 @@ class Engine:
             ) from None
         return await answer
 
+    def validate(self, command: Command | CommandMaker) -> None:
+        """Raises what ``write`` would raise of the command now; see ``interface.Engine``."""
+        self._check_writable()
+        self._core.validate(command(self.now_us()) if callable(command) else command)
+
     async def reached(self, audience: str, revision: int, deadline_s: float) -> None:
         """Returns when the audience is at ``revision`` or past it; see ``interface.Engine``."""
         if self.audience(audience).revision >= revision:

@@ -129,6 +129,10 @@ class Engine(Protocol):
         """
         ...
 
+    def validate(self, command: Command | CommandMaker) -> None:
+        """Raises what ``write`` would raise of the command now. Changes nothing."""
+        ...
+
     async def reached(self, audience: str, revision: int, deadline_s: float) -> None:
         """Returns when the audience is at ``revision`` or past it.
 

@@ -1,0 +1,143 @@
+"""Handlers for the methods of a service, derived from its descriptor: one wrapper per arity.
+
+Requests arrive as bytes and are decoded here, so that a malformed one is INVALID_ARGUMENT. A
+wrapper decodes, calls the service's method of the same name in snake_case, and turns errors into
+statuses. Cancellation passes through: where a client goes or its deadline passes, the handler's
+task is cancelled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from headcount_server.errors import HeadcountError, InvalidInput, Unimplemented, Violation
+from headcount_server.rpc import status
+from headcount_server.rpc.calls import Call, Threads
+
+UNANSWERED = {
+    "CountStream": "CountStream is not answered by this version yet; ask Count again instead",
+    "Watch": "Watch is not answered by this version yet; ask Count again instead",
+    "GetSegmentHistory": "the history of segments is not kept by this version yet",
+    "SuggestRule": "SuggestRule is not answered by this version yet",
+}
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+def service_handler(
+    descriptor: ServiceDescriptor, service: object, threads: Threads
+) -> grpc.GenericRpcHandler:
+    """The handlers of all methods of a service."""
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
+    for method in descriptor.methods:
+        handlers[method.name] = _method(method, service, threads)
+    return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
+
+
+def _method(
+    method: MethodDescriptor, service: object, threads: Threads
+) -> grpc.RpcMethodHandler[bytes, bytes]:
+    name = f"{method.containing_service.name}.{method.name}"
+    decode = _decoder(GetMessageClass(method.input_type), threads)
+    implementation: Any = getattr(service, _CAPITAL.sub("_", method.name).lower(), None)
+    if implementation is None:
+        implementation = _unanswered(UNANSWERED[method.name], method.server_streaming)
+    if method.client_streaming:
+        assert method.server_streaming, "no method takes a stream and gives one answer"
+        handler = _stream_stream(name, decode, implementation)
+        return grpc.stream_stream_rpc_method_handler(handler)
+    if method.server_streaming:
+        handler = _unary_stream(name, decode, implementation)
+        return grpc.unary_stream_rpc_method_handler(handler)
+    return grpc.unary_unary_rpc_method_handler(_unary_unary(name, decode, implementation))
+
+
+def _decoder(message: type[Message], threads: Threads) -> Callable[[bytes], Any]:
+    name = message.DESCRIPTOR.name
+
+    async def decode(raw: bytes) -> Message:
+        try:
+            return await threads.run(len(raw), message.FromString, raw)
+        except DecodeError:
+            what = f"the bytes are no {name}, or nest deeper than 100 levels"
+            raise InvalidInput(what, (Violation("", what, "MALFORMED"),)) from None
+
+    return decode
+
+
+def _unanswered(message: str, streams: bool) -> Any:
+    async def answer(*_: Any) -> NoReturn:
+        raise Unimplemented(message)
+
+    async def stream(*_: Any) -> AsyncIterator[Message]:
+        raise Unimplemented(message)
+        yield
+
+    return stream if streams else answer
+
+
+def _unary_unary(name: str, decode: Any, implementation: Any) -> Any:
+    async def handle(raw: bytes, context: Context) -> bytes | None:
+        try:
+            response = await implementation(await decode(raw), Call(context))
+            return response.SerializeToString()
+        except HeadcountError as error:
+            failure = error
+        except Exception:
+            failure = status.bug(name)
+        return await _abort(context, failure)
+
+    return handle
+
+
+def _unary_stream(name: str, decode: Any, implementation: Any) -> Any:
+    async def handle(raw: bytes, context: Context) -> AsyncIterator[bytes]:
+        try:
+            async for response in implementation(await decode(raw), Call(context)):
+                yield response.SerializeToString()
+            return
+        except HeadcountError as error:
+            failure = error
+        except Exception:
+            failure = status.bug(name)
+        await _abort(context, failure)
+
+    return handle
+
+
+def _stream_stream(name: str, decode: Any, implementation: Any) -> Any:
+    async def requests(raw: AsyncIterator[bytes]) -> AsyncIterator[Message | HeadcountError]:
+        """Each message, or why it can't be decoded."""
+        async for one in raw:
+            try:
+                request = await decode(one)
+            except HeadcountError as error:
+                request = error
+            yield request
+
+    async def handle(raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        try:
+            async for response in implementation(requests(raw), Call(context)):
+                yield response.SerializeToString()
+            return
+        except HeadcountError as error:
+            failure = error
+        except Exception:
+            failure = status.bug(name)
+        await _abort(context, failure)
+
+    return handle
+
+
+async def _abort(context: Context, error: HeadcountError) -> NoReturn:
+    found = status.status_of(error)
+    trailing = status.trailing_metadata(found)
+    await context.abort(status.code_of(error), found.message, trailing)
