@@ -355,7 +355,7 @@ def test_dumps_depend_on_the_writes_alone_and_load_to_the_same_answers(
         event, written = data.draw(st.sampled_from(sorted(SCHEMAS))), data.draw(lines(zone))
         gone = data.draw(st.sets(rows(), max_size=2))
         for model in (eager, lazy):
-            model.write(event, written)
+            model.write(event, written, coded=model is lazy)
             if model is eager:
                 evaluate(node, dict(model.stores))
                 model.stores[event].compact()
