@@ -144,9 +144,10 @@ async def _listening(server: RpcServer, listen: str) -> str:
         raise InvalidInput(what, (Violation("listen", what, "INVALID_ADDRESS"),))
     try:
         bound = await server.start(listen)
-    except (OSError, RuntimeError) as error:
+    except Unavailable as error:
+        _log.debug("%s", error.message)
         raise Unavailable(
-            f"can't listen on {listen}: another program does, or it isn't allowed"
+            f"can't listen on {listen}: another program does, or this machine has no such address"
         ) from error
     return listen if is_socket else f"{host}:{bound}"
 
