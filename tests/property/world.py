@@ -123,8 +123,9 @@ class World:
         """The keys of a rule; every way of evaluating it must agree."""
         ask = self.ask(now, parameters)
         node = ask.bind(rule)
-        rows = evaluate(self.audience, node)
-        assert rows == plain(self.audience, node)
+        segments = ask.segments
+        rows = evaluate(self.audience, node, segments)
+        assert rows == plain(self.audience, node, segments)
         assert count(ask, rule).total == len(rows)
         keys = self.audience.keys.keys(np.array(list(rows), np.uint32))
         return set(keys if isinstance(keys, list) else keys.tolist())

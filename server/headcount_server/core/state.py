@@ -30,7 +30,7 @@ from headcount_server.core.commands import (
     UpsertSubscribers,
 )
 from headcount_server.core.plan.bind import Binder
-from headcount_server.core.plan.evaluate import evaluate
+from headcount_server.core.query.ask import Ask
 from headcount_server.core.rules.names import nearest
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import Rule
@@ -187,9 +187,9 @@ def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
     elif isinstance(command, DeleteSegment):
         del audience.segments[command.segment]
     elif isinstance(command, FreezeSegment):
-        node = binder(audience, command.as_of_us, limits).bind(command.rule)
+        frozen = Ask(audience, command.as_of_us, limits=limits).members(command.rule)
         audience.segments[command.segment] = Segment(
-            command.segment, None, evaluate(audience, node), 0, command.time_us, command.time_us, 1
+            command.segment, None, frozen, 0, command.time_us, command.time_us, 1
         )
     return Applied(revision)
 

@@ -210,7 +210,13 @@ class Binder:
             except Unimplemented as error:
                 message = f'segment "{used}": {error.message}'
                 raise Unimplemented(message, **error.metadata) from error
-        return self._bound_segments[name]
+        bound = self._bound_segments[name]
+        return bound if isinstance(bound, nodes.SegmentMembers) else nodes.InSegment(name)
+
+    @property
+    def bound_segments(self) -> Mapping[str, nodes.Node]:
+        """What the segments used so far are bound to, each after those that it uses."""
+        return self._bound_segments
 
     def _bind_segment(self, name: str) -> nodes.Node:
         """A segment's rule, without the question's parameters; those it uses are bound."""

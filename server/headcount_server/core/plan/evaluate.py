@@ -8,39 +8,62 @@ root without building the result. The tests hold the two against each other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.plan.lookup import costs_by_the_row, look_up
-from headcount_server.core.plan.nodes import All, And, AtLeast, Node, Not, Nothing, Or
+from headcount_server.core.plan.nodes import (
+    All,
+    And,
+    AtLeast,
+    InSegment,
+    Node,
+    Not,
+    Nothing,
+    Or,
+)
 from headcount_server.core.plan.rewrites import optimise
 
 if TYPE_CHECKING:
     from headcount_server.core.audience import Audience
 
 
-def evaluate(audience: Audience, node: Node) -> BitMap:
-    """The rows that a bound rule denotes; not to be modified."""
-    return Evaluation(audience).rows(node)
+Segments = Mapping[str, Node]
+NO_SEGMENTS: Segments = MappingProxyType({})
 
 
-def plain(audience: Audience, node: Node) -> BitMap:
+def evaluate(audience: Audience, node: Node, segments: Segments = NO_SEGMENTS) -> BitMap:
+    """The rows that a bound rule denotes; not to be modified.
+
+    Args:
+        audience: whom it is evaluated over.
+        node: the bound rule.
+        segments: what the segments in it are bound to, each after those that it uses.
+    """
+    return Evaluation(audience, segments).rows(node)
+
+
+def plain(audience: Audience, node: Node, segments: Segments = NO_SEGMENTS) -> BitMap:
     """The same by definition: the oracle of every optimisation."""
     if isinstance(node, Not):
-        return audience.everyone - plain(audience, node.node)
+        return audience.everyone - plain(audience, node.node, segments)
     if isinstance(node, And):
         result = audience.everyone
         for part in node.nodes:
-            result = result & plain(audience, part)
+            result = result & plain(audience, part, segments)
         return result
     if isinstance(node, Or):
-        return bitmaps.union([plain(audience, part) for part in node.nodes])
+        return bitmaps.union([plain(audience, part, segments) for part in node.nodes])
+    if isinstance(node, InSegment):
+        return plain(audience, segments[node.segment], segments)
     if isinstance(node, AtLeast):
         if node.count <= 0:
             return audience.everyone
-        parts = [plain(audience, part) for part in node.nodes]
+        parts = [plain(audience, part, segments) for part in node.nodes]
         return BitMap(r for r in audience.everyone if sum(r in p for p in parts) >= node.count)
     return look_up(audience, node) & audience.everyone
 
@@ -51,8 +74,9 @@ class Evaluation:
     Only for as long as the audience doesn't change.
     """
 
-    def __init__(self, audience: Audience) -> None:
+    def __init__(self, audience: Audience, segments: Segments = NO_SEGMENTS) -> None:
         self._audience = audience
+        self._segments = segments
         self._known: dict[Node, BitMap] = {}
 
     def rows(self, node: Node) -> BitMap:
@@ -93,7 +117,19 @@ class Evaluation:
             return bitmaps.union([self._rows(part) for part in node.nodes])
         if isinstance(node, AtLeast):
             return bitmaps.at_least(node.count, [self._rows(part) for part in node.nodes])
+        if isinstance(node, InSegment):
+            return self._segment(node)
         return look_up(self._audience, node, within)
+
+    def _segment(self, node: InSegment) -> BitMap:
+        """The rows of a segment, after those of the segments that it uses: no deep recursion."""
+        for name, bound in self._segments.items():
+            leaf = InSegment(name)
+            if leaf not in self._known:
+                self._known[leaf] = self._rows(optimise(bound))
+            if name == node.segment:
+                break
+        return self._known[node]
 
     def _count_intersection(self, node: And) -> int:
         result, last, negated = self._intersect(node)

@@ -104,6 +104,17 @@ class KeyIn:
 
 
 @dataclass(frozen=True, slots=True)
+class InSegment:
+    """Those whom a segment's rule denotes, as bound beside the node (``Binder.bound_segments``).
+
+    Segments may use each other many times over; as leaves they are evaluated once each, and no
+    rule grows beyond its own nodes.
+    """
+
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentMembers:
     """The members of a frozen segment."""
 
@@ -228,7 +239,7 @@ Where = (
 )  # fmt: skip
 
 Leaf = (
-    All | Nothing | IsSet | TextMatch | IsTrue | NumberRange | NumberIn | KeyIn | SegmentMembers
+    All | Nothing | IsSet | TextMatch | IsTrue | NumberRange | NumberIn | KeyIn | InSegment | SegmentMembers
     | DidAtLeast
 )  # fmt: skip
 Node = Leaf | Not | And | Or | AtLeast

@@ -45,7 +45,7 @@ class Ask:
         self._binder = Binder(
             audience.schema, rules, parameters or {}, now_us, limits, frozen=frozen
         )
-        self._evaluation = Evaluation(audience)
+        self._evaluation = Evaluation(audience, self._binder.bound_segments)
         self._scope: Node = All()
         if within is not None:
             self._scope = self._binder.bind(within, "within")
@@ -57,6 +57,11 @@ class Ask:
     def everyone(self) -> BitMap:
         """Rows of the existing subscribers."""
         return self.audience.everyone
+
+    @property
+    def segments(self) -> Mapping[str, Node]:
+        """What the segments used so far are bound to, each after those that it uses."""
+        return self._binder.bound_segments
 
     def bind(self, rule: Rule) -> Node:
         """The bound rule, without the scope.
