@@ -31,7 +31,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 DETAILS_BYTES_MAX = 5_000  # 6,668 as base64
 MESSAGE_BYTES_MAX = 900  # percent-encoded, as it travels
 FAULTS_MAX = 100  # of one rule, or rows of one batch, listed in a response
-_TEXT_LENGTH_MAX = 400  # of one description or value of the metadata
+_TEXT_BYTES_MAX = 480  # of one description or value of the metadata
 _LOGGER = logging.getLogger("headcount.rpc")
 
 CODES: dict[type[HeadcountError], grpc.StatusCode] = {
@@ -75,7 +75,7 @@ def status_of(error: HeadcountError) -> status_pb2.Status:
         _add(status, retry)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     for key, value in metadata.items():
-        info.metadata[key] = _cut(value, _TEXT_LENGTH_MAX)
+        info.metadata[key] = _cut(value, _TEXT_BYTES_MAX)
     bad = _bad_request(violations, DETAILS_BYTES_MAX - status.ByteSize() - info.ByteSize() - 200)
     if len(bad.field_violations) < len(violations):
         info.metadata["violations_count"] = str(len(violations))
@@ -173,8 +173,8 @@ def _bad_request(violations: tuple[Violation, ...], budget: int) -> error_detail
     bad = error_details_pb2.BadRequest()
     for violation in violations:
         one = error_details_pb2.BadRequest.FieldViolation(
-            field=_cut(contract_place(violation.field), _TEXT_LENGTH_MAX),
-            description=_cut(violation.description, _TEXT_LENGTH_MAX),
+            field=_cut(contract_place(violation.field), _TEXT_BYTES_MAX),
+            description=_cut(violation.description, _TEXT_BYTES_MAX),
             reason=violation.reason,
         )
         budget -= one.ByteSize() + 4
@@ -201,5 +201,9 @@ def _short(message: str) -> str:
     return message
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+def _cut(text: str, size: int) -> str:
+    """The text, cut to at most ``size`` bytes of UTF-8."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= size:
+        return text
+    return encoded[: size - 3].decode(errors="ignore") + "…"
