@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -137,19 +138,27 @@ async def _serving(settings: Settings) -> AsyncGenerator[tuple[Engine, str], Non
 
 
 async def _listening(server: RpcServer, listen: str) -> str:
-    is_socket = listen.startswith("unix:")
+    if not listen.startswith("unix:"):
+        _probe(listen)
+    try:
+        port = await server.start(listen)
+    except (Unavailable, RuntimeError, OSError) as error:
+        raise Unavailable(f"can't listen on {listen}: {error}") from error
+    return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+
+
+def _probe(listen: str) -> None:
+    """Raise, with the system's reason, where ``HOST:PORT`` can't be listened on."""
     host, _, port = listen.rpartition(":")
-    if not is_socket and not (host and port.isdecimal() and int(port) < 65_536):
+    if not (host and port.isdecimal() and int(port) < 65_536):
         what = f"{listen!r} is no address to listen on, such as 127.0.0.1:7070 or unix:PATH"
         raise InvalidInput(what, (Violation("listen", what, "INVALID_ADDRESS"),))
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     try:
-        bound = await server.start(listen)
-    except Unavailable as error:
-        _log.debug("%s", error.message)
-        raise Unavailable(
-            f"can't listen on {listen}: another program does, or this machine has no such address"
-        ) from error
-    return listen if is_socket else f"{host}:{bound}"
+        socket.create_server((host.strip("[]"), int(port)), family=family).close()
+    except OSError as error:
+        reason = str(error.strerror or error).partition(" (while")[0]  # the address is told already
+        raise Unavailable(f"can't listen on {listen}: {reason}") from error
 
 
 def _take(files: OsFileSystem, data: Path) -> Lock:
