@@ -157,7 +157,8 @@ class Shop:
             for size in sizes
         ]
         emails = [
-            f"user{number}@{_DOMAINS[domain]}" for number, domain in zip(numbers, domains, strict=True)
+            f"user{number}@{_DOMAINS[domain]}"
+            for number, domain in zip(numbers, domains, strict=True)
         ]
         has_age = random.random(count) < 0.93
         columns = [

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,11 +26,13 @@ _IN_FLIGHT_MAX = 4
 _STOP_TIMEOUT_S = 60.0
 
 
-class ServerDidNotStart(Exception):
+class ServerStartError(Exception):
     """``headcount serve`` ended or said nothing; the message says why."""
 
 
-def run_demo(console: Console, data: Path | None, once: bool, subscribers: int = SUBSCRIBERS) -> None:
+def run_demo(
+    console: Console, data: Path | None, once: bool, subscribers: int = SUBSCRIBERS
+) -> None:
     """Runs the demo.
 
     Args:
@@ -40,13 +42,13 @@ def run_demo(console: Console, data: Path | None, once: bool, subscribers: int =
         subscribers: how many to make up.
 
     Raises:
-        ServerDidNotStart: the server could not be started.
+        ServerStartError: the server could not be started.
         HeadcountError: a call failed.
     """
     with contextlib.ExitStack() as stack:
-        directory = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headcount-")))
+        directory = data or _temporary(stack)
         address = stack.enter_context(_server(directory))
-        console.print(f"A server answers on [bold]{address}[/bold]; its data are in {directory}\n")
+        console.print(f"A server answers on [bold]{address}[/bold]; data are in {directory}\n")
         client = stack.enter_context(Client(address))
         last_day = (datetime.now(UTC) - timedelta(days=1)).date()
         _load(client, console, Shop(subscribers, last_day))
@@ -59,8 +61,12 @@ def run_demo(console: Console, data: Path | None, once: bool, subscribers: int =
             _wait(console)
 
 
+def _temporary(stack: contextlib.ExitStack) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headcount-")))
+
+
 @contextlib.contextmanager
-def _server(directory: Path) -> Iterator[str]:
+def _server(directory: Path) -> Generator[str]:
     """A server as a process of its own; ends with SIGTERM, so that it writes its snapshot."""
     command = [sys.executable, "-m", "headcount_client.cli", "serve"]
     command += ["--data", str(directory), "--listen", "127.0.0.1:0"]
@@ -69,7 +75,7 @@ def _server(directory: Path) -> Iterator[str]:
     try:
         line = process.stdout.readline()
         if not line:
-            raise ServerDidNotStart(f"`headcount serve` ended with exit code {process.wait()}")
+            raise ServerStartError(f"`headcount serve` ended with exit code {process.wait()}")
         yield line.split()[-1]
     finally:
         process.send_signal(signal.SIGTERM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rich.console import Console
 from rich.table import Table
@@ -37,7 +37,7 @@ def show_counts(client: Client, console: Console, as_of: datetime) -> None:
     for rule in RULES:
         found = client.count(AUDIENCE, rule, as_of=as_of)
         share = found.total / max(1, found.audience_size)
-        engine_ms = found.engine_duration.total_seconds() * 1_000
+        engine_ms = (found.engine_duration or timedelta()).total_seconds() * 1_000
         table.add_row(
             rule, f"{found.total:,}", f"{share:.1%}", f"{found.reachable:,}", f"{engine_ms:.2f}"
         )
@@ -48,7 +48,8 @@ def show_explanation(client: Client, console: Console, as_of: datetime) -> None:
     """The counts at every node of one rule."""
     found = client.explain(AUDIENCE, EXPLAINED, as_of=as_of)
     console.print("\n[bold]Why? The count at every node (alone, and what is left after it)[/bold]")
-    console.print(_tree(found.root, None))
+    if found.root is not None:
+        console.print(_tree(found.root, None))
 
 
 def show_breakdown(client: Client, console: Console, as_of: datetime) -> None:
