@@ -65,6 +65,20 @@ def texts(name, *values):
     return pb.Column(name=name, texts=pb.Texts(values=values))
 
 
+def coded(name, dictionary, codes):
+    return pb.Column(name=name, coded_texts=pb.CodedTexts(dictionary=dictionary, codes=codes))
+
+
+def integers(name, *values):
+    given = pb.Integers(values=[value or 0 for value in values])
+    return pb.Column(name=name, integers=given, present=[value is not None for value in values])
+
+
+def decimals(name, scale, *unscaled):
+    given = pb.Decimals(scale=scale, unscaled=[value or 0 for value in unscaled])
+    return pb.Column(name=name, decimals=given, present=[value is not None for value in unscaled])
+
+
 def row(key, **values):
     return pb.SubscriberRow(key=pb.Key(text=key), values=values)
 
@@ -161,7 +175,7 @@ def test_times_of_rows_and_columns():
     assert listed(command.known_since) == listed(command.changed_at) == [None, 1_000_000]
     command = upsert(columns=columns(
         texts("known_since", "1", "", "1970-01-02"),
-        pb.Column(name="changed_at", integers=pb.Integers(values=[1, 2, 3]), present=[True, False, True]),
+        integers("changed_at", 1, None, 3),
     ))  # fmt: skip
     assert listed(command.known_since) == [1_000_000, None, 23 * 3_600_000_000]
     assert listed(command.changed_at) == [1, None, 3]
@@ -169,7 +183,7 @@ def test_times_of_rows_and_columns():
 
 def test_absent_rows_of_a_column_remove_values():
     command = upsert(columns=columns(
-        pb.Column(name="integer", integers=pb.Integers(values=[1, 2, 3]), present=[True, False, True]),
+        integers("integer", 1, None, 3),
         pb.Column(name="keyword", present=[False, True, True],
                   coded_texts=pb.CodedTexts(dictionary=["x", ""], codes=[0, 1, 0])),
     ))  # fmt: skip
@@ -217,16 +231,12 @@ def test_bad_rows_of_columns_are_listed_by_index():
     with pytest.raises(InvalidBatch) as caught:
         upsert(columns=columns(
             texts("integer", "1", "x", "3.5"),
-            pb.Column(name="boolean", coded_texts=pb.CodedTexts(dictionary=["1", "maybe"], codes=[1, 0, 1])),
+            coded("boolean", ["1", "maybe"], [1, 0, 1]),
         ))  # fmt: skip
     assert bad_rows(caught) == [
         (0, "boolean", "INVALID_VALUE"), (1, "integer", "INVALID_VALUE"),
         (2, "integer", "INVALID_VALUE"), (2, "boolean", "INVALID_VALUE"),
     ]  # fmt: skip
-
-
-def coded(name, dictionary, codes):
-    return pb.Column(name=name, coded_texts=pb.CodedTexts(dictionary=dictionary, codes=codes))
 
 
 WHOLE_FAULTS = {
@@ -267,11 +277,13 @@ WHOLE_FAULTS = {
         "columns.columns[0].coded_texts.codes[2]", "OUT_OF_RANGE",
     ),
     "a scale out of range": (
-        {"columns": columns(pb.Column(name="decimal", decimals=pb.Decimals(scale=19, unscaled=[1, 2, 3])))},
+        {"columns": columns(decimals("decimal", 19, 1, 2, 3))},
         "columns.columns[0].decimals.scale", "OUT_OF_RANGE",
     ),
     "latitudes without longitudes": (
-        {"columns": columns(pb.Column(name="location", locations=pb.Locations(latitudes=[1, 2, 3])))},
+        {"columns": columns(
+            pb.Column(name="location", locations=pb.Locations(latitudes=[1, 2, 3]))
+        )},
         "columns.columns[0].locations", "LENGTHS_DIFFER",
     ),
     "a column of the wrong type": (
@@ -377,7 +389,7 @@ def test_rows_of_events():
 def test_columns_of_events_of_several_types(names):
     command = record(columns=events(
         coded("campaign", ["spring", ""], [0, 0, 1]),
-        pb.Column(name="amount", decimals=pb.Decimals(scale=1, unscaled=[125, 9, 9]), present=[True, False, False]),
+        decimals("amount", 1, 125, None, None),
         texts("quantity", "", "", "3"),
         events=names,
     ))  # fmt: skip

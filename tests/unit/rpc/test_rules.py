@@ -222,9 +222,9 @@ def test_faults_stand_below_the_field_that_holds_the_rule():
         ("rule.at_least.rules[2].at_least.count.number", "rule.rules[2].at_least.number"),
         ("rule.weighted_sum.terms[1].rule.did.where", "rule.rules[1].did.where"),
         ("rule.weighted_sum.terms[0].weight.number", "rule.weighted_sum.weights[0].number"),
-        ("rule.attribute.test.in.values.values[0].text", "rule.attribute.test.in_list.values.values[0].text"),
+        ("rule.attribute.test.in.values", "rule.attribute.test.in_list.values"),
         ("rule.attribute.test.is.state", "rule.attribute.test.state.state"),
-        ("rule.did.where.or.rules[0].attribute.test.domain.test.in", "rule.did.where.rules[0].attribute.test.domain.test.in_list"),
+        ("rule.did.where.or.rules[0].attribute.test.in", "rule.did.where.rules[0].attribute.test.in_list"),  # noqa: E501
         ("rule_text", "rule_text"),
     ],
 )  # fmt: skip
