@@ -86,7 +86,7 @@ def test_an_array_past_the_limit_of_an_extension_is_written_in_chunks(monkeypatc
         np.zeros(1, "c16"),
         object(),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_plain_data_is_not_written(value):
     with pytest.raises(TypeError):
