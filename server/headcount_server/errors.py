@@ -1,8 +1,8 @@
 """The tree of domain errors: what can go wrong, as data.
 
-Each class has a stable ``reason`` (upper snake case, sent as ``ErrorInfo.reason``) and typed fields.
-``rpc/status.py`` holds the only table from these classes to gRPC codes. A message says what was
-wrong, where, and what would be right.
+Each class has a stable ``reason`` (upper snake case, sent as ``ErrorInfo.reason``) and typed
+fields. ``rpc/status.py`` holds the only table from these classes to gRPC codes. A message says what
+was wrong, where, and what would be right.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ class InvalidInput(HeadcountError):
 
     reason = "INVALID_INPUT"
 
-    def __init__(self, message: str, violations: tuple[Violation, ...] = (), **metadata: str) -> None:
+    def __init__(
+        self, message: str, violations: tuple[Violation, ...] = (), **metadata: str
+    ) -> None:
         super().__init__(message, **metadata)
         self.violations = violations
 

@@ -16,6 +16,7 @@ NAME_LENGTH_MAX = 64  # audiences, attributes, events, dimensions, measures
 SEGMENT_NAME_LENGTH_MAX = 255  # segments are named by people, in any script
 DECIMAL_SCALE_MAX = 18  # 10^18 is the largest power of ten in an int64
 SEQUENCE_STEPS_MAX = 8  # rules.md
+REGEX_MEMORY_MAX = 4 << 20  # bytes of a compiled pattern and its scratch; 20 ms to find out
 NUMBER_DIGITS_MAX = 1_000  # of one literal of a rule; a value has 19, arithmetic is quadratic
 SNAPSHOTS_KEPT_DEFAULT = 3
 CHANGE_DAYS_DEFAULT = 400  # how long `changed in …` remembers
@@ -29,6 +30,7 @@ class Limits:
     rule_nodes_max: int = 10_000
     list_values_max: int = 100_000
     rule_text_bytes_max: int = 1 << 20
+    pattern_length_max: int = 4_096  # characters of one like or regular expression
     key_bytes_max: int = 255
     uint32_key_max: int = 2**28  # keys are rows; a sparse id space costs memory
     value_bytes_max: int = 4_096  # one string value of an attribute or dimension

@@ -54,7 +54,7 @@ class Story:
 
     def run(self, command: str) -> str:
         """The result of a command, which may be an error."""
-        name, rest = (command.split(None, 1) + [""])[:2]
+        name, rest = [*command.split(None, 1), ""][:2]
         handler: Callable[[str], str] = getattr(self, f"do_{name}")
         try:
             return handler(rest.strip())
@@ -164,9 +164,11 @@ class Story:
     def do_match(self, line: str) -> str:
         key, _, rule = line.partition(" ")
         world = self._world()
-        questions = [("", parse(rule))] if rule else [
-            (name, InSegment(Text(name))) for name in sorted(world.audience.segments)
-        ]
+        questions = (
+            [("", parse(rule))]
+            if rule
+            else [(name, InSegment(Text(name))) for name in sorted(world.audience.segments)]
+        )
         row = int(world.audience.find([key])[0])
         return "\n".join(
             f"{r.segment or rule}: {'yes' if r.matches else 'no, for ' + '; '.join(r.failing)}"

@@ -17,9 +17,7 @@ from tests.strategies.histories import SEGMENTS, histories
 from tests.strategies.rules import questions, rules
 from tests.strategies.settings import settings as drawn_settings
 
-CALM = settings(
-    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck)
-)
+CALM = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(st.data())

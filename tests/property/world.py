@@ -94,7 +94,10 @@ class World:
         group = EventGroup(
             event,
             None,
-            {n: self._column(AttributeSchema(n, AttributeType.KEYWORD), v) for n, v in dimensions.items()},
+            {
+                n: self._column(AttributeSchema(n, AttributeType.KEYWORD), v)
+                for n, v in dimensions.items()
+            },
             {
                 n: self._column(AttributeSchema(n, AttributeType.DECIMAL, schema.scale(n) or 0), v)
                 for n, v in measures.items()

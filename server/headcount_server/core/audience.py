@@ -138,9 +138,7 @@ class Audience:
                 self.attributes[values.attribute], rows, values, days
             ):
                 self.changes.add(values.attribute, changed, written, written_days)
-        self.changes.forget_before(
-            self.calendar.day_of(command.time_us) - self.schema.change_days
-        )
+        self.changes.forget_before(self.calendar.day_of(command.time_us) - self.schema.change_days)
         return int(np.count_nonzero(is_new))
 
     def record(self, command: RecordEvents) -> int:
@@ -200,7 +198,10 @@ class Audience:
         events: list[tuple[str, int, dict[str, str], dict[str, int]]] = []
         if event_limit:
             for name, store in self.events.items():
-                events += [(name, e.time, e.dimensions, e.measures) for e in store.events_of(row)]
+                for event in store.events_of(row):
+                    dimensions = {n: v for n, v in event.dimensions.items() if v is not None}
+                    measures = {n: v for n, v in event.measures.items() if v is not None}
+                    events.append((name, event.time, dimensions, measures))
             events.sort(key=lambda event: event[1])
         latest = tuple(reversed(events[-event_limit:])) if event_limit else ()
         return SubscriberRecord(self.keys.key(row), values, self.known_since.get(row), latest)

@@ -21,7 +21,9 @@ class Changes:
     def __init__(self) -> None:
         self._days: dict[str, dict[int, BitMap]] = {}
 
-    def add(self, attribute: str, changed: BitMap, rows: NDArray[np.uint32], days: NDArray[np.int64]) -> None:
+    def add(
+        self, attribute: str, changed: BitMap, rows: NDArray[np.uint32], days: NDArray[np.int64]
+    ) -> None:
         """Notes those of ``rows`` that are in ``changed`` on their days."""
         by_day = self._days.setdefault(attribute, {})
         for day in np.unique(days).tolist():

@@ -21,9 +21,13 @@ from headcount_server.limits import (
 )
 
 RESERVED_NAMES = frozenset(
-    "key known_since id did first last sum avg min max count favourite favorite rate stars inactive"
-    " known sample bucket in all any none at not and or everyone nobody entered left exactly".split()
-)
+    [
+        "key", "known_since", "id", "did", "first", "last", "sum", "avg", "min", "max", "count",
+        "favourite", "favorite", "rate", "stars", "inactive", "known", "sample", "bucket", "in",
+        "all", "any", "none", "at", "not", "and", "or", "everyone", "nobody", "entered", "left",
+        "exactly",
+    ]
+)  # fmt: skip
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _AUDIENCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -127,9 +131,7 @@ class Schema:
         self, attributes: tuple[AttributeSchema, ...], events: tuple[EventSchema, ...]
     ) -> Schema:
         """This schema with further attributes and event types (not yet validated)."""
-        return replace(
-            self, attributes=self.attributes + attributes, events=self.events + events
-        )
+        return replace(self, attributes=self.attributes + attributes, events=self.events + events)
 
 
 def validate_audience_name(name: str) -> None:
@@ -137,8 +139,8 @@ def validate_audience_name(name: str) -> None:
     if len(name) > NAME_LENGTH_MAX or not _AUDIENCE_NAME.fullmatch(name):
         _refuse(
             "name",
-            f"audience name {name[:80]!r} must be 1 to {NAME_LENGTH_MAX} letters, digits, '_', '-' or '.',"
-            " beginning with a letter or digit",
+            f"audience name {name[:80]!r} must be 1 to {NAME_LENGTH_MAX} letters, digits, '_', '-'"
+            " or '.', beginning with a letter or digit",
         )
 
 
@@ -190,7 +192,8 @@ def _valid_name(place: str, name: str) -> None:
     if len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name):
         _refuse(
             place,
-            f"name {name[:80]!r} must be 1 to {NAME_LENGTH_MAX} of a-z, 0-9 and '_', beginning with a letter",
+            f"name {name[:80]!r} must be 1 to {NAME_LENGTH_MAX} of a-z, 0-9 and '_', beginning with"
+            " a letter",
         )
     if name in RESERVED_NAMES:
         _refuse(place, f"{name!r} is a word of the rule language and can't be a name")

@@ -73,10 +73,14 @@ def find(name: str, segments: Mapping[str, Segment]) -> Segment:
 
 def validate_name(name: str) -> None:
     """Raise InvalidInput unless ``name`` can name a segment."""
-    if not 1 <= len(name) <= SEGMENT_NAME_LENGTH_MAX or not name.isprintable() or name != name.strip():
+    if (
+        not 1 <= len(name) <= SEGMENT_NAME_LENGTH_MAX
+        or not name.isprintable()
+        or name != name.strip()
+    ):
         description = (
-            f"segment name {name[:80]!r} must be 1 to {SEGMENT_NAME_LENGTH_MAX} printable characters"
-            " without spaces around them"
+            f"segment name {name[:80]!r} must be 1 to {SEGMENT_NAME_LENGTH_MAX} printable"
+            " characters without spaces around them"
         )
         raise InvalidInput(description, (Violation("segment.name", description, "INVALID_NAME"),))
 

@@ -38,17 +38,19 @@ class OneOf:
     exact: frozenset[str]
 
     def matches(self, spelling: str, folded: str) -> bool:
+        """Whether the string passes."""
         return folded in self.folded or spelling in self.exact
 
 
 @dataclass(frozen=True, slots=True)
 class ContainsOneOf:
-    """Contains one of ``folded``, or one of ``exact`` with case; the empty string is in every one."""
+    """Contains one of ``folded``, or one of ``exact`` with case; every string contains ``""``."""
 
     folded: tuple[str, ...]
     exact: tuple[str, ...]
 
     def matches(self, spelling: str, folded: str) -> bool:
+        """Whether the string passes."""
         return any(part in folded for part in self.folded) or any(
             part in spelling for part in self.exact
         )
@@ -62,6 +64,7 @@ class StartsWith:
     exactly: bool
 
     def matches(self, spelling: str, folded: str) -> bool:
+        """Whether the string passes."""
         return (spelling if self.exactly else folded).startswith(self.part)
 
 
@@ -73,6 +76,7 @@ class EndsWith:
     exactly: bool
 
     def matches(self, spelling: str, folded: str) -> bool:
+        """Whether the string passes."""
         return (spelling if self.exactly else folded).endswith(self.part)
 
 

@@ -79,9 +79,7 @@ def look_up(audience: Audience, leaf: Leaf, within: BitMap | None = None) -> Bit
 def costs_by_the_row(audience: Audience, node: Node) -> bool:
     """Whether a look-up is cheaper among few rows, so that it is best asked last."""
     if isinstance(node, TextMatch):
-        return node.attribute == "key" or isinstance(
-            audience.attributes[node.attribute], TextIndex
-        )
+        return node.attribute == "key" or isinstance(audience.attributes[node.attribute], TextIndex)
     if isinstance(node, DidAtLeast):
         return any(source.where is not None for source in node.sources)
     return False

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from headcount_server.core.texts import TextTest
 
-# --- sets of subscribers -----------------------------------------------------------------------
+# --- sets of subscribers ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class IsSet:
 
 @dataclass(frozen=True, slots=True)
 class TextMatch:
-    """keyword, text: the value passes; keywords: some value passes; ``key``: the key's text passes."""
+    """The value passes: of keywords some value, of ``key`` the key's text."""
 
     attribute: str
     test: TextTest
@@ -121,7 +121,7 @@ class SegmentMembers:
     segment: str
 
 
-# --- events ------------------------------------------------------------------------------------------
+# --- events -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Source:
     where: Where | None = None
 
 
-# --- wheres: sets of events ----------------------------------------------------------------------------
+# --- wheres: sets of events ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ Where = (
 )  # fmt: skip
 
 Leaf = (
-    All | Nothing | IsSet | TextMatch | IsTrue | NumberRange | NumberIn | KeyIn | InSegment | SegmentMembers
-    | DidAtLeast
+    All | Nothing | IsSet | TextMatch | IsTrue | NumberRange | NumberIn | KeyIn | InSegment
+    | SegmentMembers | DidAtLeast
 )  # fmt: skip
 Node = Leaf | Not | And | Or | AtLeast

@@ -4,7 +4,7 @@ from headcount_server.core.query.ask import Ask
 from headcount_server.core.query.breakdown import Breakdown, By, breakdown
 from headcount_server.core.query.counting import Count, batch_count, count
 from headcount_server.core.query.describe import Description, describe
-from headcount_server.core.query.explain import Explanation, ExplainNode, explain
+from headcount_server.core.query.explain import ExplainNode, Explanation, explain
 from headcount_server.core.query.matching import MatchNode, MatchResult, match
 from headcount_server.core.query.members import members, page, sample
 from headcount_server.core.query.overlap import Overlap, overlap

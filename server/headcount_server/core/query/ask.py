@@ -106,5 +106,3 @@ class Ask:
     def members(self, rule: Rule) -> BitMap:
         """The rows of a rule within the scope; not to be modified."""
         return self.rows(self.scoped(self.bind(rule)))
-
-

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 from pyroaring import BitMap
 
@@ -113,7 +114,7 @@ def _checked(ask: Ask, by: By, place: str) -> By:
         )  # fmt: skip
     if by.edges and schema.type not in _NUMBERS:
         _refuse(f"{place}.edges", f'"{by.attribute}" is no number', "WRONG_TYPE")
-    if any(low >= high for low, high in zip(by.edges, by.edges[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(by.edges)):
         _refuse(f"{place}.edges", "edges must ascend", "OUT_OF_RANGE")
     if by.unit is not None and schema.type not in _TIMES:
         _refuse(f"{place}.unit", f'"{by.attribute}" is no date or timestamp', "WRONG_TYPE")
@@ -185,7 +186,7 @@ def _number_histogram(
     labels = [f"< {spelt_number(edges[0])}"]
     labels += [
         f"[{spelt_number(low)}, {spelt_number(high)})"
-        for low, high in zip(edges, edges[1:], strict=False)
+        for low, high in pairwise(edges)
     ]
     labels.append(f">= {spelt_number(edges[-1])}")
     exact = [Fraction(edge) * 10**scale for edge in edges]
@@ -214,6 +215,4 @@ def _lift(count: int, total: int, base_count: int, base_total: int) -> float:
 
 
 def _refuse(place: str, description: str, reason: str, suggestion: str = "") -> None:
-    raise InvalidInput(
-        description, (Violation(place, description, reason, suggestion=suggestion),)
-    )
+    raise InvalidInput(description, (Violation(place, description, reason, suggestion=suggestion),))

@@ -67,9 +67,7 @@ def describe(audience: Audience, value_limit: int) -> Description:
     return Description(attributes, events, len(audience.segments), keys, keys + parts + rest)
 
 
-def _attribute(
-    audience: Audience, index: AttributeIndex, value_limit: int
-) -> AttributeDescription:
+def _attribute(audience: Audience, index: AttributeIndex, value_limit: int) -> AttributeDescription:
     counts: list[tuple[str, int]] = []
     distinct, minimum, maximum = -1, "", ""
     if isinstance(index, KeywordIndex | KeywordsIndex):

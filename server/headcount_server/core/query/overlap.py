@@ -44,9 +44,7 @@ def overlap(ask: Ask, rules: Sequence[Rule], regions: bool) -> Overlap:
         for j in range(i):
             matrix[i][j] = matrix[j][i] = left.intersection_cardinality(sets[j])
     union = bitmaps.union(sets)
-    return Overlap(
-        tuple(map(tuple, matrix)), _regions(sets, union) if regions else (), len(union)
-    )
+    return Overlap(tuple(map(tuple, matrix)), _regions(sets, union) if regions else (), len(union))
 
 
 def _regions(sets: Sequence[BitMap], union: BitMap) -> tuple[OverlapRegion, ...]:

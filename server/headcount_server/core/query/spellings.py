@@ -28,7 +28,7 @@ def spelt_number(number: Decimal) -> str:
 
 
 def spelt_period(first: date, unit: Unit) -> str:
-    """A calendar period by its first day: ``2026-03-31``, ``2026-W14``, ``2026-03``, ``2026-Q1``."""
+    """A period by its first day: 2026-03-31, 2026-W14, 2026-03, 2026-Q1 or 2026."""
     if unit is Unit.YEAR:
         return f"{first.year:04d}"
     if unit is Unit.QUARTER:

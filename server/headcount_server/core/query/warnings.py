@@ -37,12 +37,8 @@ def warnings(rule: Rule, constant: bool | None) -> tuple[Warning, ...]:
         constant: True if it is everyone whatever the data are, False if nobody, None if neither.
     """
     found: list[Warning] = []
-    if isinstance(rule, AtLeast) and isinstance(rule.count, Number):
-        if rule.count.number > len(rule.rules):
-            found.append(Warning(
-                "COUNT_PAST_NUMBER",
-                f"at least {rule.count.number} of {len(rule.rules)} rules never holds",
-            ))  # fmt: skip
+    if _asks_too_many(rule):
+        found.append(Warning("COUNT_PAST_NUMBER", "more rules are asked to hold than there are"))
     between = _between(rule)
     if between is not None and _is_reversed(between.low, between.high):
         found.append(Warning(
@@ -57,6 +53,12 @@ def warnings(rule: Rule, constant: bool | None) -> tuple[Warning, ...]:
     if constant is True and not isinstance(rule, Everyone):
         found.append(Warning("ALWAYS_EVERYONE", "everyone matches this, whatever the data are"))
     return tuple(found)
+
+
+def _asks_too_many(rule: Rule) -> bool:
+    if not isinstance(rule, AtLeast) or not isinstance(rule.count, Number):
+        return False
+    return rule.count.number > len(rule.rules)
 
 
 def _between(rule: Rule) -> Between | None:
