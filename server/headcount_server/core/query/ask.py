@@ -88,20 +88,16 @@ class Ask:
         """How many rows a bound rule has within the scope."""
         return self._evaluation.count(self.scoped(node))
 
-    def reachable(self, node: Node, total: int) -> int:
-        """How many of the rows of a bound rule within the scope can be reached.
+    def count_reachable(self, node: Node) -> tuple[int, int]:
+        """How many rows a bound rule has within the scope, and how many of them can be reached.
 
-        Args:
-            node: the bound rule.
-            total: its count, which is the answer where everyone can be reached.
+        Where a rule says who can be reached, the rows are built once for both numbers.
         """
-        if self._reachable is None or not total:
-            return total
-        return self._evaluation.count(And((self.scoped(node), self._reachable)))
-
-    def reachable_rows(self) -> BitMap | None:
-        """The rows that can be reached; None for everyone."""
-        return None if self._reachable is None else self.rows(self._reachable)
+        if self._reachable is None:
+            total = self.count(node)
+            return total, total
+        rows = self.rows(self.scoped(node))
+        return len(rows), rows.intersection_cardinality(self.rows(self._reachable))
 
     def members(self, rule: Rule) -> BitMap:
         """The rows of a rule within the scope; not to be modified."""

@@ -93,15 +93,14 @@ def breakdown(ask: Ask, rule: Rule, by: Sequence[By], base: Rule | None) -> Brea
         InvalidInput: an unknown attribute, or one that can't be broken down so.
         InvalidRule: a rule doesn't fit the schema.
     """
-    node = ask.bind(rule)
+    total, reachable = ask.count_reachable(ask.bind(rule))
     members = ask.members(rule)
     base_rows = ask.scope() if base is None else ask.members(base)
     results = tuple(
         _break(ask, _checked(ask, one, f"by[{place}]"), members, base_rows)
         for place, one in enumerate(by)
     )
-    total = len(members)
-    return Breakdown(total, ask.reachable(node, total), len(base_rows), results)
+    return Breakdown(total, reachable, len(base_rows), results)
 
 
 def _checked(ask: Ask, by: By, place: str) -> By:

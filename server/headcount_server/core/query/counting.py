@@ -43,8 +43,7 @@ def count(ask: Ask, rule: Rule, waterfall: bool = False) -> Count:
         InvalidRule: the rule doesn't fit the schema, or a parameter is unbound.
     """
     node = ask.bind(rule)
-    total = ask.count(node)
-    reachable = ask.reachable(node, total)
+    total, reachable = ask.count_reachable(node)
     return Count(total, reachable, _waterfall(ask, rule, reachable) if waterfall else ())
 
 

@@ -56,11 +56,11 @@ def explain(ask: Ask, rule: Rule) -> Explanation:
         InvalidRule: the rule doesn't fit the schema, or a parameter is unbound.
     """
     bound = ask.bind(rule)
-    total = ask.count(bound)
+    total, reachable = ask.count_reachable(bound)
     scope = ask.scope()
     rows = ask.rows(bound) & scope
     root = _node(ask, rule, "rule", scope, rows, len(rows), len(scope) - len(rows))
-    return Explanation(total, ask.reachable(bound, total), root)
+    return Explanation(total, reachable, root)
 
 
 def _node(
