@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from headcount_server.core.rules.build_literals import MONTHS, WEEKDAYS
 from headcount_server.core.rules.names import nearest
+from headcount_server.core.rules.piece import BadTokenError
 from headcount_server.core.rules.tree import Span
 from headcount_server.core.schema import RESERVED_NAMES
 from headcount_server.errors import InvalidRule, Violation
@@ -153,6 +154,24 @@ def fault(
         suggestion=suggestion,
     )
     return InvalidRule(description, (violation,))
+
+
+def empty(text: str) -> InvalidRule:
+    """The error for a text without a token."""
+    message = "the rule is empty; `everyone` is the rule of all"
+    return fault(text, Span(0, len(text)), message, reason="EMPTY", expected=("a rule",))
+
+
+def bad_token(text: str, error: BadTokenError) -> InvalidRule:
+    """The error for a token that fits the grammar but not the language."""
+    return fault(
+        text,
+        error.span,
+        error.message,
+        reason=error.reason,
+        expected=error.expected,
+        suggestion=error.suggestion,
+    )
 
 
 def unexpected(text: str, start: int, accepted: Iterable[str], before: str) -> InvalidRule:

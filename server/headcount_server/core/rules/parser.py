@@ -38,20 +38,18 @@ def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Rule:
     except UnexpectedInput as error:
         raise _syntax_error(text, error) from None
     except BadTokenError as error:
-        raise messages.fault(
-            text,
-            error.span,
-            error.message,
-            reason=error.reason,
-            expected=error.expected,
-            suggestion=error.suggestion,
-        ) from None
+        raise messages.bad_token(text, error) from None
     rule: Rule = piece.value
+    check_parsed(text, rule, limits)
+    return rule
+
+
+def check_parsed(text: str, rule: Rule, limits: Limits) -> None:
+    """Raise LimitExceeded, with the place in the text, if a rule parsed from it is past a limit."""
     try:
         check_size(rule, limits)
     except LimitExceeded as error:
         raise _located(text, error) from None
-    return rule
 
 
 @cache
@@ -90,9 +88,7 @@ def _syntax_error(text: str, error: UnexpectedInput) -> InvalidRule:
     position = len(text) if ended else cast(int, error.pos_in_stream)
     accepted, before = _accepted(text, position)
     if ended and not before:
-        message = "the rule is empty; `everyone` is the rule of all"
-        span = Span(0, len(text))
-        return messages.fault(text, span, message, reason="EMPTY", expected=("a rule",))
+        return messages.empty(text)
     return messages.unexpected(text, position, accepted, before)
 
 
