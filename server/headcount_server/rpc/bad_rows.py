@@ -40,7 +40,7 @@ class BadRows:
         """
         if not self._violations:
             return
-        ordered = sorted(self._violations, key=lambda violation: violation.row)
+        ordered = sorted(self._violations, key=lambda violation: (violation.row, violation.field))
         first = ordered[0]
         raise InvalidBatch(
             f"nothing was applied: {len(self._rows)} bad row(s); row {first.row}, {first.field}:"

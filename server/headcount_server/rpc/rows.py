@@ -1,4 +1,7 @@
-"""Batches row by row: gathered into columns, by attribute and by event type."""
+"""Batches row by row: gathered into columns, by attribute and by event type.
+
+A row's values come in no order (they are a map), so columns are made in the order of their names.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def upsert(
             changed_at[0].append(i)
             changed_at[1].append(row.changed_at)
     columns: list[AttributeValues] = []
-    for name, (places, found) in cells.items():
+    for name, (places, found) in sorted(cells.items()):
         attribute = _declared(audience, name, places[0])
         column = _column(attribute, places, found, audience.calendar, bad)
         columns.append(AttributeValues(name, column, np.array(places, np.int64)))
@@ -271,7 +274,7 @@ def _group(
                     texts.setdefault(name, [""] * len(places))[n] = text
     whole = len(places) == len(rows)
     group = EventGroup(event.name, None if whole else np.array(places, np.int64))
-    for name, cells in texts.items():
+    for name, cells in sorted(texts.items()):
         built, problems = values.from_texts(declared[name], cells, audience.calendar, bad.limits)
         bad.add_problems(name, problems, places)
         is_dimension = declared[name].type is AttributeType.KEYWORD

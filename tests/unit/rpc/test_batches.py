@@ -207,8 +207,8 @@ def test_every_bad_row_is_listed_in_order():
         )
     assert bad_rows(caught) == [
         (0, "integer", "INVALID_VALUE"),
-        (1, "integer", "WRONG_TYPE"),
         (1, "date", "INVALID_VALUE"),
+        (1, "integer", "WRONG_TYPE"),
         (2, "key", "INVALID_KEY"),
         (3, "key", "INVALID_KEY"),
         (4, "decimal", "INVALID_VALUE"),
@@ -235,7 +235,7 @@ def test_bad_rows_of_columns_are_listed_by_index():
         ))  # fmt: skip
     assert bad_rows(caught) == [
         (0, "boolean", "INVALID_VALUE"), (1, "integer", "INVALID_VALUE"),
-        (2, "integer", "INVALID_VALUE"), (2, "boolean", "INVALID_VALUE"),
+        (2, "boolean", "INVALID_VALUE"), (2, "integer", "INVALID_VALUE"),
     ]  # fmt: skip
 
 
@@ -444,8 +444,8 @@ def test_bad_rows_of_columns_of_events():
             columns=[texts("amount", "", "1.005", "")],
         ))  # fmt: skip
     assert bad_rows(caught) == [
-        (1, "time", "MISSING"), (1, "amount", "INVALID_VALUE"),
-        (2, "time", "INVALID_VALUE"), (2, "event", "MISSING"),
+        (1, "amount", "INVALID_VALUE"), (1, "time", "MISSING"),
+        (2, "event", "MISSING"), (2, "time", "INVALID_VALUE"),
     ]  # fmt: skip
 
 
