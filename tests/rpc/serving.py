@@ -10,7 +10,6 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from headcount.v1 import (
     admin_service_pb2_grpc,
-    audience_service_pb2,
     audience_service_pb2_grpc,
     ingest_service_pb2,
     ingest_service_pb2_grpc,
@@ -139,8 +138,12 @@ class Refused:
 
 def refused(call, *arguments, **options):
     """What a call that must fail is refused with."""
-    with pytest.raises(grpc.RpcError) as caught:
+
+    def answered():
         answer = call(*arguments, **options)
         if hasattr(answer, "__next__"):
             list(answer)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        answered()
     return Refused(caught.value)

@@ -112,9 +112,11 @@ def test_explain_counts_every_node(api, shop):
     answer = api.query.Explain(question(pb.ExplainRequest, text))
     root = answer.root
     assert (answer.total, root.count, root.field) == (1, 1, "rule")
-    assert [(n.text, n.field, n.count, n.cumulative_count, n.removed_count) for n in root.nodes] == [
-        ('country = "de"', "rule.rules[0]", 2, 2, 2), ("not age < 40", "rule.rules[1]", 3, 1, 1),
+    assert [(n.text, n.field) for n in root.nodes] == [
+        ('country = "de"', "rule.rules[0]"), ("not age < 40", "rule.rules[1]"),
     ]  # fmt: skip
+    counts = [(n.count, n.cumulative_count, n.removed_count) for n in root.nodes]
+    assert counts == [(2, 2, 2), (3, 1, 1)]
     assert root.nodes[1].nodes[0].field == "rule.rules[1].rules[0]"
     span = root.nodes[1].span
     assert text[span.start : span.end] == "not (age < 40)"

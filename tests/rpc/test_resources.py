@@ -60,7 +60,8 @@ SCHEMA_FAULTS = {
     "name": ({"name": "a b"}, "audience.name"),
     "zone": ({"time_zone": "Mars"}, "audience.time_zone"),
     "reserved": (
-        {"attributes": [{"name": "in", "type": "ATTRIBUTE_TYPE_TEXT"}]}, "audience.attributes['in']",
+        {"attributes": [{"name": "in", "type": "ATTRIBUTE_TYPE_TEXT"}]},
+        "audience.attributes['in']",
     ),
     "type": ({"attributes": [{"name": "x"}]}, "audience.attributes[0].type"),
     "scale": (

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from headcount.v1 import ingest_service_pb2, query_service_pb2
 
@@ -184,7 +185,7 @@ def _bad_request(violations: tuple[Violation, ...], budget: int) -> error_detail
     return bad
 
 
-def _add(status: status_pb2.Status, detail: error_details_pb2.ErrorInfo) -> None:
+def _add(status: status_pb2.Status, detail: Message) -> None:
     packed = AnyMessage()
     packed.Pack(detail)
     status.details.append(packed)
