@@ -8,12 +8,14 @@ part of the fold: tests that heed case search the folded text first and look at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headcount_server.core.attributes import regex
+from headcount_server.core.patterns import DomainPasses, Like, Matches
 from headcount_server.core.texts import (
     ContainsOneOf,
     EndsWith,
@@ -38,11 +40,13 @@ class Page:
         rows: ascending.
         text: folded values, each between separators.
         starts: where each value begins in ``text``.
+        is_ascii: whether all values are ASCII as written.
     """
 
     rows: NDArray[np.uint32]
     text: bytes
     starts: NDArray[np.int64]
+    is_ascii: bool
 
     @property
     def nbytes(self) -> int:
@@ -60,12 +64,13 @@ def make_page(
     separated = np.full(len(stays), _SEPARATOR_BYTE, np.uint8)
     separated[stays] = joined
     text = separated.tobytes()
-    if not len(joined) or int(joined.max()) < 128:
+    is_ascii = not len(joined) or int(joined.max()) < 128
+    if is_ascii:
         text = text.lower()  # of bytes: the letters A to Z alone
     else:
         text = fold(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     starts = np.flatnonzero(np.frombuffer(text, np.uint8) == _SEPARATOR_BYTE)[:-1] + 1
-    return Page(rows, text, starts)
+    return Page(rows, text, starts, is_ascii)
 
 
 def search(
@@ -78,6 +83,11 @@ def search(
         test: of ``core.texts`` (searched as said above) or another one (asked about every value).
         read: the values of rows as written, asked for where they matter.
     """
+    if isinstance(test, Matches):
+        found = regex.places(
+            page.text, page.starts, page.is_ascii, test, lambda: read(page.rows)
+        )
+        return page.rows[found]
     sure, possible = _candidates(page, test)
     if len(possible):
         possible = np.setdiff1d(possible, sure)
@@ -115,8 +125,45 @@ def _candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
         case EndsWith():
             found = _any(page, [fold(test.part).encode() + _SEPARATOR])
             return (nothing, found) if test.exactly else (found, nothing)
+        case Like():
+            return nothing, _find(page, _longest_piece(test))
+        case DomainPasses():
+            return _domain_candidates(page, test.test)
         case _:
             return nothing, np.arange(len(page.rows))
+
+
+def _longest_piece(test: Like) -> bytes:
+    """The longest text that a value must hold, with the ends of the value where it has them."""
+    pieces = [fold(piece).encode() for piece in test.pieces()]
+    pieces[0] = _SEPARATOR + pieces[0]
+    pieces[-1] = pieces[-1] + _SEPARATOR
+    return max(pieces, key=len)
+
+
+def _domain_candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
+    nothing = np.empty(0, np.int64)
+    if isinstance(test, OneOf):
+        sure = _domains(page, test.folded)
+        return sure, _domains(page, {fold(text) for text in test.exact})
+    if isinstance(test, EndsWith):
+        found = _any(page, [fold(test.part).encode() + _SEPARATOR])
+        return nothing, np.intersect1d(found, _find(page, b"@"))
+    if isinstance(test, ContainsOneOf) and test.folded + test.exact:
+        parts = {fold(text).encode() for text in (*test.folded, *test.exact)}
+        return nothing, np.intersect1d(_any(page, sorted(parts)), _find(page, b"@"))
+    return nothing, _find(page, b"@")
+
+
+def _domains(page: Page, domains: Collection[str]) -> Places:
+    """Places of the values whose domain is one of these, which are folded."""
+    wanted = sorted(domain.encode() for domain in domains if "@" not in domain)
+    if len(wanted) <= _NEEDLES_MAX:
+        return _any(page, [b"@" + domain + _SEPARATOR for domain in wanted])
+    known = set(wanted)
+    parts = (part.rpartition(b"@") for part in page.text[1:-1].split(_SEPARATOR))
+    passes = (bool(at) and domain in known for _, at, domain in parts)
+    return np.flatnonzero(np.fromiter(passes, np.bool_, len(page.rows)))
 
 
 def _whole(page: Page, values: list[bytes]) -> Places:
@@ -140,15 +187,13 @@ def _find(page: Page, needle: bytes) -> Places:
     """Places of the values that hold the needle, ascending."""
     if needle in (b"", _SEPARATOR):
         return np.arange(len(page.rows))
-    find = page.text.find
     leads = needle.startswith(_SEPARATOR)
-    skip = len(needle) - needle.endswith(_SEPARATOR)
-    hits: list[int] = []
-    place = find(needle)
-    while place >= 0:
-        hits.append(place)
-        # On to the end of the value; its separator may begin the next hit.
-        end = find(_SEPARATOR, place + max(skip, 1))
-        place = find(needle, end)
-    positions = np.array(hits, np.int64) + leads
-    return np.searchsorted(page.starts, positions, side="right") - 1
+    is_whole = leads and needle.endswith(_SEPARATOR)  # neighbours share the separator
+    sought = needle[:-1] if is_whole else needle
+    # What lies between the hits, split off without a Python step for each of them.
+    between = page.text.split(sought)
+    ends = np.cumsum(np.fromiter(map(len, between), np.int64, len(between)) + len(sought))[:-1]
+    if is_whole:
+        ends = ends[np.frombuffer(page.text, np.uint8)[ends] == _SEPARATOR_BYTE]
+    places = np.searchsorted(page.starts, ends - len(sought) + leads, side="right") - 1
+    return places[np.concatenate((np.ones(1, np.bool_), places[1:] != places[:-1]))[: len(places)]]
