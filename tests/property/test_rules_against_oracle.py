@@ -12,11 +12,14 @@ from tests.oracle.model import Model
 from tests.property.world import World
 from tests.strategies.audiences import cases
 from tests.strategies.edits import Advance, apply
-from tests.strategies.families import SPINE
+from tests.strategies.families import SPINE, Family
 from tests.strategies.histories import SEGMENTS, histories
 from tests.strategies.rules import questions, rules
 from tests.strategies.settings import settings as drawn_settings
 
+ANSWERED = SPINE | {
+    Family.PATTERN, Family.DOMAIN, Family.KEY, Family.KNOWN_SINCE, Family.HOURS, Family.ID_IN,
+}  # fmt: skip
 CALM = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -29,7 +32,7 @@ def test_a_rule_has_the_members_that_the_oracle_says(data: st.DataObject) -> Non
         apply(edit, model)
         apply(edit, world)
     for _ in range(6):
-        question = data.draw(questions(setting, SPINE))
+        question = data.draw(questions(setting, ANSWERED))
         note(format_rule(question.rule))
         expected = model.members(question.rule, setting.now, question.parameters)
         assert world.members(question.rule, setting.now, question.parameters) == expected
@@ -39,7 +42,7 @@ def test_a_rule_has_the_members_that_the_oracle_says(data: st.DataObject) -> Non
 @CALM
 def test_the_text_of_a_rule_means_the_same_rule(data: st.DataObject) -> None:
     setting = data.draw(drawn_settings())
-    rule = data.draw(rules(setting, SPINE))
+    rule = data.draw(rules(setting, ANSWERED))
     assert parse(format_rule(rule)) == rule
 
 
@@ -52,8 +55,8 @@ def test_the_oracle_is_followed_through_writes_erasures_segments_clock_and_resta
     model, world = Model(setting.schema), World(setting.schema, setting.now)
     now = setting.now
     defined: list[str] = []
-    watched = [data.draw(rules(setting, SPINE)) for _ in range(2)]
-    for edit in data.draw(histories(setting, SPINE)):
+    watched = [data.draw(rules(setting, ANSWERED)) for _ in range(2)]
+    for edit in data.draw(histories(setting, ANSWERED)):
         apply(edit, model)
         apply(edit, world)
         if isinstance(edit, Advance):
@@ -65,6 +68,6 @@ def test_the_oracle_is_followed_through_writes_erasures_segments_clock_and_resta
         for rule in watched:
             assert world.members(rule, now) == model.members(rule, now)
     for _ in range(3):
-        rule = data.draw(rules(setting, SPINE, defined))
+        rule = data.draw(rules(setting, ANSWERED, defined))
         note(format_rule(rule))
         assert world.members(rule, now) == model.members(rule, now)

@@ -37,8 +37,8 @@ def attribute_test(pick: Pick, name: str) -> tree.Test:
     return pick.of(*_makers(pick, name))
 
 
-def keyword_test(pick: Pick, pool: Sequence[str]) -> tree.Test:
-    """A test on a keyword or text that may be one of ``pool``."""
+def keyword_test(pick: Pick, pool: Sequence[str], domains: bool = False) -> tree.Test:
+    """A test on a keyword or text that may be one of ``pool``; on a text's domain where told."""
     makers: list[Make] = [
         lambda: tree.Compare(pick.one((Operator.EQUAL, Operator.NOT_EQUAL)), pick.text(pool)),
         lambda: tree.In(pick.texts(pool), pick.rarely(2)),
@@ -52,7 +52,7 @@ def keyword_test(pick: Pick, pool: Sequence[str]) -> tree.Test:
     if pick.has(Family.PATTERN):
         makers.append(lambda: tree.Like(pick.text(_LIKES)))
         makers.append(lambda: tree.Matches(pick.one(_PATTERNS), pick.rarely(2)))
-    if pick.has(Family.DOMAIN) and pool is not _DOMAINS:
+    if pick.has(Family.DOMAIN) and domains:
         makers.append(lambda: tree.Domain(_domain_test(pick)))
     return pick.of(*makers)
 
@@ -76,7 +76,7 @@ def named_number_test(pick: Pick, *pool: Decimal | int | str) -> tree.Test:
 def _makers(pick: Pick, name: str) -> list[Make]:
     if name == "key":
         keys = tuple(str(key) for key in KEYS[pick.setting.schema.key])
-        return [lambda: keyword_test(pick, keys)] if pick.has(Family.KEY) else []
+        return [lambda: keyword_test(pick, keys, domains=True)] if pick.has(Family.KEY) else []
     if name == "known_since":
         return _moments(pick, name, True) if pick.has(Family.KNOWN_SINCE) else []
     declared = pick.setting.schema.attribute(name)
@@ -92,8 +92,9 @@ def _makers(pick: Pick, name: str) -> list[Make]:
 def _by_type(pick: Pick, name: str, kind: AttributeType) -> list[Make]:
     match kind:
         case AttributeType.KEYWORD | AttributeType.TEXT:
-            pool = TEXTS if kind is AttributeType.TEXT else (*WORDS, "gold", "GOLD")
-            return [lambda: keyword_test(pick, pool)] * (2 * pick.has(Family.KEYWORD))
+            texts = kind is AttributeType.TEXT
+            pool = TEXTS if texts else (*WORDS, "gold", "GOLD")
+            return [lambda: keyword_test(pick, pool, texts)] * (2 * pick.has(Family.KEYWORD))
         case AttributeType.KEYWORDS:
             return _keywords(pick)
         case AttributeType.BOOLEAN:

@@ -83,11 +83,9 @@ def search(
         test: of ``core.texts`` (searched as said above) or another one (asked about every value).
         read: the values of rows as written, asked for where they matter.
     """
-    if isinstance(test, Matches):
-        found = regex.places(
-            page.text, page.starts, page.is_ascii, test, lambda: read(page.rows)
-        )
-        return page.rows[found]
+    if isinstance(test, Like | Matches):
+        joined = lambda: _SEPARATOR.join([b"", *(v or b"" for v in read(page.rows)), b""])  # noqa: E731
+        return page.rows[regex.places(page.text, page.is_ascii, test, joined)]
     sure, possible = _candidates(page, test)
     if len(possible):
         possible = np.setdiff1d(possible, sure)
@@ -125,20 +123,10 @@ def _candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
         case EndsWith():
             found = _any(page, [fold(test.part).encode() + _SEPARATOR])
             return (nothing, found) if test.exactly else (found, nothing)
-        case Like():
-            return nothing, _find(page, _longest_piece(test))
         case DomainPasses():
             return _domain_candidates(page, test.test)
         case _:
             return nothing, np.arange(len(page.rows))
-
-
-def _longest_piece(test: Like) -> bytes:
-    """The longest text that a value must hold, with the ends of the value where it has them."""
-    pieces = [fold(piece).encode() for piece in test.pieces()]
-    pieces[0] = _SEPARATOR + pieces[0]
-    pieces[-1] = pieces[-1] + _SEPARATOR
-    return max(pieces, key=len)
 
 
 def _domain_candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
@@ -148,7 +136,8 @@ def _domain_candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
         return sure, _domains(page, {fold(text) for text in test.exact})
     if isinstance(test, EndsWith):
         found = _any(page, [fold(test.part).encode() + _SEPARATOR])
-        return nothing, np.intersect1d(found, _find(page, b"@"))
+        found = np.intersect1d(found, _find(page, b"@"))
+        return (nothing, found) if test.exactly or "@" in test.part else (found, nothing)
     if isinstance(test, ContainsOneOf) and test.folded + test.exact:
         parts = {fold(text).encode() for text in (*test.folded, *test.exact)}
         return nothing, np.intersect1d(_any(page, sorted(parts)), _find(page, b"@"))
@@ -187,6 +176,8 @@ def _find(page: Page, needle: bytes) -> Places:
     """Places of the values that hold the needle, ascending."""
     if needle in (b"", _SEPARATOR):
         return np.arange(len(page.rows))
+    if needle == _SEPARATOR + _SEPARATOR:
+        return np.empty(0, np.int64)  # no value is empty
     leads = needle.startswith(_SEPARATOR)
     is_whole = leads and needle.endswith(_SEPARATOR)  # neighbours share the separator
     sought = needle[:-1] if is_whole else needle
@@ -194,6 +185,7 @@ def _find(page: Page, needle: bytes) -> Places:
     between = page.text.split(sought)
     ends = np.cumsum(np.fromiter(map(len, between), np.int64, len(between)) + len(sought))[:-1]
     if is_whole:
+        ends = ends[ends < len(page.text)]
         ends = ends[np.frombuffer(page.text, np.uint8)[ends] == _SEPARATOR_BYTE]
     places = np.searchsorted(page.starts, ends - len(sought) + leads, side="right") - 1
     return places[np.concatenate((np.ones(1, np.bool_), places[1:] != places[:-1]))[: len(places)]]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal as Either
 
-from headcount_server.core import texts
-from headcount_server.core.faults import below, refuse
+from headcount_server.core import patterns, texts
+from headcount_server.core.faults import below, refuse, shortened
 from headcount_server.core.plan import numbers
 from headcount_server.core.plan.bind_values import Subject, Values, one_of
 from headcount_server.core.rules import tree
@@ -128,11 +128,11 @@ def presence(test: tree.Is) -> Bound:
 def text_test(
     test: tree.Test, values: Values, subject: Subject, place: str, span: tree.Span | None
 ) -> Bound:
-    """A keyword test. ``place`` ends with the test's variant; the test is in TEXT_TESTS.
+    """A keyword test, or one on a domain. ``place`` ends with the test's variant; the test is in
+    TEXT_TESTS.
 
     Raises:
-        InvalidRule: a literal is no string.
-        Unimplemented: ``like`` and ``matches``.
+        InvalidRule: a literal is no string; a pattern is too long or doesn't compile.
     """
     match test:
         case tree.Is():
@@ -153,11 +153,14 @@ def text_test(
             text = values.text(test.value, subject, f"{place}.value", span)
             return Bound(affix(text, at="start" if isinstance(test, tree.StartsWith) else "end"))
         case tree.Like():
-            values.text(test.value, subject, f"{place}.value", span)
-            raise unanswered("like")
+            return Bound(_like(test, values, subject, place, span))
+        case tree.Domain():
+            at = below(place, "test", test.test)
+            require(test.test, TEXT_TESTS, Subject(subject.name, "a domain here"), at, span)
+            return _of_domain(text_test(test.test, values, subject, at, span))
         case _:
             assert isinstance(test, tree.Matches), "the test was checked to be one on text"
-            raise unanswered("matches")
+            return Bound(_regex(test, values, place, span))
 
 
 def affix(text: tree.Text, at: Either["start", "end"]) -> TextTest:
@@ -224,6 +227,50 @@ def _contains(parts: list[tree.Text]) -> TextTest:
         tuple(sorted({fold(part.text) for part in parts if not part.exactly})),
         tuple(sorted({part.text for part in parts if part.exactly})),
     )
+
+
+def _like(
+    test: tree.Like, values: Values, subject: Subject, place: str, span: tree.Span | None
+) -> TextTest:
+    text = values.text(test.value, subject, f"{place}.value", span)
+    at = below(place, "value", test.value)
+    pattern = text.text if text.exactly else fold(text.text)
+    _check_length(pattern, values, at, text.span or span)
+    like = patterns.Like(pattern, text.exactly)
+    try:
+        like.compiled()
+        like.of_lines()
+    except patterns.PatternError:
+        refuse(at, "the pattern is too large", "PATTERN_TOO_LARGE", text.span or span)
+    return like
+
+
+def _regex(test: tree.Matches, values: Values, place: str, span: tree.Span | None) -> TextTest:
+    at, found = f"{place}.pattern", shortened(test.pattern)
+    _check_length(test.pattern, values, at, span)
+    regex = patterns.Matches(test.pattern, test.exactly)
+    try:
+        regex.compiled()
+        regex.compiled("(?m:", ")[^\\n]*")
+    except patterns.PatternError as error:
+        message = f"the regular expression /{found}/ doesn't compile: {error}"
+        refuse(at, message, "INVALID_REGEX", span, found=found, expected=("RE2 syntax",))
+    return regex
+
+
+def _check_length(pattern: str, values: Values, place: str, span: tree.Span | None) -> None:
+    limit = values.limits.pattern_length_max
+    if len(pattern) > limit:
+        message = f"a pattern of {len(pattern)} characters; the limit is {limit}"
+        refuse(place, message, "PATTERN_TOO_LARGE", span, found=shortened(pattern))
+
+
+def _of_domain(bound: Bound) -> Bound:
+    """The same of what follows the last ``@``; there is a domain where there is an ``@``."""
+    if isinstance(bound.what, Presence):
+        return Bound(texts.ContainsOneOf(("@",), ()), bound.negated)
+    assert not isinstance(bound.what, numbers.Range | Listed), "a test on text"
+    return Bound(patterns.DomainPasses(bound.what), bound.negated)
 
 
 def _listed(listed: tuple[int, ...]) -> numbers.Range | Listed:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
@@ -35,6 +37,7 @@ from headcount_server.core.texts import OneOf, TextTest, fold
 if TYPE_CHECKING:
     from headcount_server.core.audience import Audience
 
+_FEW = 4  # with fewer than a quarter of the keys in question they are read one by one
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")  # the decimal text of a 64-bit integer
 
 
@@ -103,9 +106,11 @@ def _match_keys(audience: Audience, test: TextTest, within: BitMap | None) -> Bi
     if isinstance(test, OneOf) and not test.folded:
         return _find(audience, sorted(test.exact))
     found: list[int] = []
-    for rows, texts in audience.keys.texts():
-        if within is not None and not within.intersect(bitmaps.from_sorted(rows)):
-            continue
+    pages: Iterable[tuple[NDArray[np.uint32], list[bytes]]] = audience.keys.texts()
+    if within is not None and len(within) * _FEW < len(audience.everyone):
+        few = bitmaps.to_array(within & audience.everyone)
+        pages = [(few, audience.keys.texts_of(few))]
+    for rows, texts in pages:
         for row, text in zip(rows.tolist(), texts, strict=True):
             spelling = text.decode()
             if test.matches(spelling, fold(spelling)):

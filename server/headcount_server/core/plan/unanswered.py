@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from headcount_server.core.faults import below, refuse
+from headcount_server.core.faults import refuse
 from headcount_server.core.plan.bind_tests import (
-    TEXT_TESTS,
     check_number_test,
-    require,
     test_name,
-    text_test,
     unanswered,
 )
 from headcount_server.core.plan.bind_values import Subject
@@ -24,7 +21,7 @@ from headcount_server.core.schema import AttributeType, EventSchema
 from headcount_server.core.windows import below_value, spelt
 
 UNANSWERED = (
-    tree.CompareAttribute | tree.Domain | tree.Size | tree.Rank | tree.Anniversary | tree.Changed
+    tree.CompareAttribute | tree.Size | tree.Rank | tree.Anniversary | tree.Changed
     | tree.MonthIn | tree.DayOfMonthIn | tree.WeekdayIn | tree.HourBetween | tree.Near | tree.InBox
 )  # fmt: skip
 _PARTS: dict[type, tuple[str, int]] = {
@@ -47,10 +44,6 @@ def refuse_unanswered(
         case tree.CompareAttribute():
             _check_pair(scope, test, place, span)
             raise unanswered("a comparison of two attributes")
-        case tree.Domain():
-            at = below(place, "test", test.test)
-            require(test.test, TEXT_TESTS, subject, at, span)
-            text_test(test.test, scope.values, subject, at, span)
         case tree.Size():
             check_number_test(test.test, scope.values, subject, place, span)
         case tree.Rank():

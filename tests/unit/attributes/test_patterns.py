@@ -1,0 +1,127 @@
+"""Searching many values at a time finds what looking at each of them finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from headcount_server.core.attributes import scan
+from headcount_server.core.patterns import DomainPasses, Like, Matches, PatternError
+from headcount_server.core.texts import ContainsOneOf, EndsWith, OneOf, StartsWith, TextTest, fold
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+PIECES = ("a", "b", "B", "@", ".", "ß", "SS", "\n", "é", "K", "K", "x", "-", "1", " ")
+VALUES = st.lists(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join), min_size=1, max_size=40
+)
+REGEXES = (
+    "a", "^a", "a$", "^$", "", "b|^x", "[^a]", "[^@]+@", "\\Aa", "a\\z", "(?m)^a$", "(?s).a", ".a",
+    "\\bx", "\\Bx", "\\b", "\\B", "(?i)A", "(?-i)B", "k", "[a-z]$", "\\n", "\\s", "a*", "(a|b)*$",
+    "ß", "[[:upper:]]", "\\pL{2}", "x??", "^[^a]*$", "\\Qa.b\\E", "(?P<n>a)b", "(?:a)b", "a.b", "\\d",
+    "\\C",
+)  # fmt: skip
+LIKES = (
+    "*",
+    "?",
+    "a*",
+    "*a",
+    "*a*",
+    "a?b",
+    "**",
+    "",
+    "?*?",
+    "*ß*",
+    "*ss",
+    "\\*",
+    "*@*.?",
+    "é?",
+    "*b?*",
+)
+DOMAINS = ("b", "B.x", "ß", "ss", "", "a@", "x")
+
+
+def searched(values: list[str], test: TextTest) -> list[str]:
+    """The values that a search of one page finds."""
+    written = [value.encode() for value in values]
+    lengths = np.array([len(value) for value in written], np.int64)
+    joined = np.frombuffer(b"".join(written), np.uint8)
+    page = scan.make_page(np.arange(len(values), dtype=np.uint32), joined, lengths)
+    found = scan.search(page, test, lambda rows: [written[row] for row in rows.tolist()])
+    return [values[row] for row in found.tolist()]
+
+
+def alone(values: list[str], test: TextTest) -> list[str]:
+    return [value for value in values if test.matches(value, fold(value))]
+
+
+@given(VALUES, st.sampled_from(REGEXES), st.booleans())
+@settings(max_examples=1_000)
+def test_a_regular_expression_finds_the_same_in_many_values(
+    values: list[str], pattern: str, exactly: bool
+) -> None:
+    test = Matches(pattern, exactly)
+    assert searched(values, test) == alone(values, test)
+
+
+@given(VALUES, st.sampled_from(LIKES), st.booleans())
+def test_like_finds_the_same_in_many_values(values: list[str], text: str, exactly: bool) -> None:
+    test = Like(text if exactly else fold(text), exactly)
+    assert searched(values, test) == alone(values, test)
+
+
+@given(
+    VALUES,
+    st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=12),
+    st.sampled_from(("one", "contains", "starts", "ends", "like", "matches")),
+    st.booleans(),
+)
+def test_a_test_on_domains_finds_the_same_in_many_values(
+    values: list[str], domains: list[str], kind: str, exactly: bool
+) -> None:
+    text = domains[0] if exactly else fold(domains[0])
+    folded = [fold(domain) for domain in domains]
+    tests: dict[str, TextTest] = {
+        "one": OneOf(frozenset(folded), frozenset(domains[:2])),
+        "contains": ContainsOneOf(tuple(folded), tuple(domains[:2])),
+        "starts": StartsWith(text, exactly),
+        "ends": EndsWith(text, exactly),
+        "like": Like(f"*{text}?", exactly),
+        "matches": Matches("^b", exactly),
+    }
+    test = DomainPasses(tests[kind])
+    assert searched(values, test) == alone(values, test)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "fits"),
+    [
+        ("a*b?c", "AxxByC", True),
+        ("a*b?c", "abc", False),
+        ("a\\*b\\?c", "A*b?C", True),
+        ("a\\*b\\?c", "axb?c", False),
+        ("a\\b", "a\\b", True),
+        ("\\\\*", "\\*", True),  # a backslash, then the character itself
+        ("*", "a\nb", True),
+        ("?", "é", True),
+        ("?", "ß", False),  # folds to two characters
+        ("", "a", False),
+    ],
+)
+def test_like_is_about_the_whole_folded_value(pattern: str, value: str, fits: bool) -> None:
+    assert Like(fold(pattern), False).matches(value, fold(value)) == fits
+
+
+def test_a_pattern_is_a_value() -> None:
+    assert Matches("a+", False) == Matches("a+", False)
+    assert len({Matches("a", False), Matches("a", True), Matches("a", False)}) == 2
+    assert len({Like("a", False), DomainPasses(Like("a", False)), Like("a", True)}) == 3
+
+
+@pytest.mark.parametrize("pattern", ["a(", "[b-a]", "\\1", "(?=a)", "x{1001}", "\\pL{900}", "*"])
+def test_a_bad_or_large_regular_expression_is_refused(pattern: str) -> None:
+    with pytest.raises(PatternError):
+        Matches(pattern, False).compiled()
+
+
+def test_stars_don_t_multiply() -> None:
+    assert not Like("*a" * 40 + "b", False).matches("a" * 4000, "a" * 4000)
