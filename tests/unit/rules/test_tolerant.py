@@ -158,11 +158,12 @@ def test_any_prefix_of_a_rule_leaves_a_rule(rule: Rule, data: st.DataObject) -> 
         check_left(text[: data.draw(st.integers(0, len(text)))])
 
 
-_WORDS = (
-    "( ) , and or not all any none of at least 2 in last 30 days did open where campaign = < "
-    '"x" $p 2026-01-01 2026-02-30 is set between matches /x/ sum rate for then within has exactly '
-    "from now first \" / ' 3.5 ever everyone segment month"
-).split()
+_TEXT = (
+    "( ) , and or not all any none of at least 2 in last 30 days did open where campaign = <"
+    ' "x" $p 2026-01-01 2026-02-30 is set between matches /x/ sum rate for then within has exactly'
+    " from now first \" / ' 3.5 ever everyone segment month"
+)
+_WORDS = _TEXT.split()
 
 
 @settings(max_examples=300, deadline=None)

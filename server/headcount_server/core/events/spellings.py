@@ -90,6 +90,15 @@ class Spellings:
         found = zip(self._codes(), self._dictionary.spellings, self._dictionary.values, strict=True)
         return [s for i, (code, s, value) in enumerate(found) if value == i and code < size]
 
+    def counts(self, size: int) -> list[tuple[str, int]]:
+        """The same values, each with how many events have it by now. O(codes)."""
+        codes = np.array(list(self._codes()), dtype=np.intp)
+        uses = np.zeros(len(codes), dtype=np.int64)
+        np.add.at(uses, np.array(self._dictionary.values, dtype=np.intp), self._uses[codes])
+        spellings, values = self._dictionary.spellings, self._dictionary.values
+        found = zip(codes.tolist(), spellings, values, uses.tolist(), strict=True)
+        return [(s, n) for i, (code, s, value, n) in enumerate(found) if value == i and code < size]
+
     def value_codes(self) -> NDArray[np.uint32]:
         """Code plus one -> the code plus one of the first spelling that folds alike. O(codes)."""
         result = np.zeros(self._size + 1, dtype=np.uint32)

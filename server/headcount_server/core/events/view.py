@@ -133,6 +133,14 @@ class EventView:
         contents = self.contents()
         return contents.spellings[dimension].values(contents.sizes[dimension])
 
+    def value_counts(self, dimension: str) -> list[tuple[str, int]]:
+        """The values of a dimension with how many events have each, as ``values``. O(values).
+
+        Events of the future count. Those written after a view was frozen do too.
+        """
+        contents = self.contents()
+        return contents.spellings[dimension].counts(contents.sizes[dimension])
+
     def days_between(self, low: int, high: int) -> list[int]:
         """The days with events in a range (ends included), ascending. O(log days + result)."""
         days = self.contents().days

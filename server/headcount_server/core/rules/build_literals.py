@@ -38,7 +38,7 @@ from headcount_server.core.rules.tree import (
     Window,
 )
 
-__all__ = ["LITERALS", "MONTHS", "WEEKDAYS", "whole_number", "word_number"]
+__all__ = ["LITERALS", "MONTHS", "WEEKDAYS", "unquoted", "whole_number", "word_number"]
 
 _MONTHS = "january february march april may june july august september october november december"
 _WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday"
@@ -74,6 +74,21 @@ def whole_number(value: Value) -> Value:
     raise BadTokenError(value.span, "INVALID_NUMBER", "not a whole number", ("a whole number",))
 
 
+def unquoted(literal: str) -> str:
+    """The text of a string in double quotes: \\" and \\\\ unescaped, any other backslash kept."""
+    inner = literal[1:-1]
+    if "\\" not in inner:
+        return inner
+    parts: list[str] = []
+    at = 0
+    while (slash := inner.find("\\", at)) >= 0:
+        following = inner[slash + 1]
+        parts.append(inner[at:slash])
+        parts.append(following if following in '"\\' else "\\" + following)
+        at = slash + 2
+    return "".join(parts) + inner[at:]
+
+
 # --- literals ---
 
 
@@ -94,12 +109,12 @@ def whole(c: Children, span: Span) -> Number:
 
 @callback(LITERALS)
 def text(c: Children, span: Span) -> Text:
-    return Text(_unquoted(c[1].value), c[0] is not None, span=span)
+    return Text(unquoted(c[1].value), c[0] is not None, span=span)
 
 
 @callback(LITERALS)
 def bare_text(c: Children, span: Span) -> Text:
-    return Text(_unquoted(c[0].value), False, span=span)
+    return Text(unquoted(c[0].value), False, span=span)
 
 
 @callback(LITERALS)
@@ -147,20 +162,6 @@ def value_list(c: Children, span: Span) -> ValueList:
 @callback(LITERALS)
 def list_parameter(c: Children, span: Span) -> ValueList:
     return ValueList((), c[0].value[1:], span=span)
-
-
-def _unquoted(literal: str) -> str:
-    inner = literal[1:-1]
-    if "\\" not in inner:
-        return inner
-    parts: list[str] = []
-    at = 0
-    while (slash := inner.find("\\", at)) >= 0:
-        following = inner[slash + 1]
-        parts.append(inner[at:slash])
-        parts.append(following if following in '"\\' else "\\" + following)
-        at = slash + 2
-    return "".join(parts) + inner[at:]
 
 
 # --- durations and windows ---

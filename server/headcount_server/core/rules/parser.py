@@ -32,7 +32,7 @@ def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Rule:
             found and expected, and the nearest keyword.
         LimitExceeded: text, depth, nodes, a list, a sequence or a number past its limit.
     """
-    _check_text(text, limits)
+    check_text(text, limits)
     try:
         piece = cast(Any, grammar().parse(text))
     except UnexpectedInput as error:
@@ -64,7 +64,8 @@ def grammar() -> Lark:
     )
 
 
-def _check_text(text: str, limits: Limits) -> None:
+def check_text(text: str, limits: Limits) -> None:
+    """Raise InvalidRule if a text was broken UTF-8, LimitExceeded if it is too long."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:

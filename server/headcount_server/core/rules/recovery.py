@@ -4,7 +4,7 @@ A token is fed only where it fits, so at a fault the stack still holds all that 
 is then cut back to where the innermost condition began (a rule's place inside the nearest
 parentheses, or a test's in a where), the text is skipped up to the next ``and``, ``or``, ``)`` or
 ``,`` of that depth, and a hole takes the condition's place. Parentheses that the text leaves open
-are closed at its end; a ``)`` or ``,`` that closes or parts nothing is skipped with what follows it.
+are closed at its end; a ``)`` or ``,`` that closes or parts nothing is skipped with what follows.
 
 Every step consumes text or closes a parenthesis, and looks at the top of the stack alone: the time
 is O(length).
@@ -68,7 +68,7 @@ class Recovery:
             self._take(token)
 
     def finish(self) -> Rule:
-        """Read the whole text; the rule, with HOLE in every place where a condition was left out."""
+        """Read the whole text; the rule, with HOLE wherever a condition was left out."""
         while True:
             token = self._token()
             piece = self._take(token)
@@ -100,14 +100,21 @@ class Recovery:
             if terminal == END and above[-1] == end_state:
                 return True
 
-    def condition_start(self) -> tuple[int, int]:
+    def condition_start(self, below: int | None = None) -> tuple[int, int]:
         """Where the innermost condition that may go on begins.
+
+        Args:
+            below: look only at so many values, and only for a condition on subscribers.
 
         Returns:
             How many values lie below it, and how many of its own parentheses are open.
         """
-        index, opened, closed = len(self.values), 0, 0
-        while closed or not self._is_start(self.states[index]):
+        index, opened, closed = len(self.values) if below is None else below, 0, 0
+        while (
+            closed
+            or not self._is_start(self.states[index])
+            or (below is not None and self.is_test(index))
+        ):
             index -= 1
             value = self.values[index]
             kind = value.type if isinstance(value, Token) else ""
