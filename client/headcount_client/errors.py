@@ -192,8 +192,7 @@ def error_of(
     retry = error_details_pb2.RetryInfo()
     for detail in status.details:
         for message_type in (info, bad, retry):
-            if detail.Is(message_type.DESCRIPTOR):
-                detail.Unpack(message_type)
+            detail.Unpack(message_type)  # leaves alone what is of another type
     delay = retry.retry_delay
     cls = CLASSES.get(code, HeadcountError)
     return cls(

@@ -31,7 +31,7 @@ def list_members(
     within: RuleLike | None = None,
     at_least_revision: int = 0,
 ) -> Pages[Key]:
-    """Keys of the members, ascending; pages (of up to 10,000 keys) are asked for as they are read."""
+    """Keys of the members, ascending; pages, up to 10,000 keys, are asked for as they are read."""
 
     def first() -> Steps[Message]:
         request = pb.ListMembersRequest(page_size=page_size)

@@ -1,8 +1,8 @@
 """The calls of IngestService, and the messages of batches.
 
-Rows are ``SubscriberRow``/``EventRow``, or mappings of the shape of import files: ``key`` and a value
-for each attribute (``key``, ``time``, ``event`` and properties, strings being dimensions and numbers
-measures). A write that is numbered by its producer may be repeated, since it is applied once.
+Rows are ``SubscriberRow``/``EventRow``, or mappings of the shape of import files: ``key`` and a
+value for each attribute (``key``, ``time``, ``event`` and properties, strings being dimensions and
+numbers measures). A write that its producer numbers may be repeated, since it is applied once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def upsert_subscribers(
     sequence: int = 0,
     validate_only: bool = False,
 ) -> Steps[results.UpsertSubscribersResponse]:
-    """Create subscribers and set or remove (None) values of their attributes, up to 100,000 rows."""
+    """Create subscribers and set or remove (None) their values, up to 100,000 rows."""
     request = upsert_request(
         audience, rows, columns=columns, producer=producer, sequence=sequence,
         validate_only=validate_only,

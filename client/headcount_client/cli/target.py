@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
@@ -43,7 +43,7 @@ class Target:
     texts: dict[str, str] = field(default_factory=dict[str, str])
 
     @contextmanager
-    def client(self) -> Iterator[Client]:
+    def client(self) -> Generator[Client]:
         """A client of the server, or of the data directory, for one command."""
         with (
             self._serving() as address,
@@ -52,7 +52,7 @@ class Target:
             yield client
 
     @contextmanager
-    def _serving(self) -> Iterator[str]:
+    def _serving(self) -> Generator[str]:
         if self.embedded is None:
             yield self.address
             return

@@ -1,1 +1,1 @@
-"""A made-up shop to try Headcount on: data that look real, the same ones every time."""
+"""``headcount demo``: a server with made-up data, and questions to it."""

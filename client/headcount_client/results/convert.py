@@ -1,8 +1,8 @@
 """From messages to results, by name: message ``X`` becomes the dataclass ``X`` field for field.
 
 Pure. Timestamps become aware datetimes in UTC, durations timedeltas, keys strings or integers,
-enums their names in lower case without the prefix (``KEY_TYPE_UINT32`` is ``"uint32"``; zero is ""),
-absent messages None.
+enums their names in lower case without the prefix (``KEY_TYPE_UINT32`` is ``"uint32"``, zero
+is ""), absent messages None.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
     ~did("purchase").where(prop("category") == "shoes", prop("amount") > 100)
 
 Every rule of the text form can be built. ``&``, ``|`` and ``~`` combine; windows are methods
-(``in_last(30, "days")``, ``before(date(2026, 1, 1))``, ``in_this("month")``); numbers are ``int`` or
-``Decimal``; ``param("name")`` stands wherever a value or a list may.
+(``in_last(30, "days")``, ``before(date(2026, 1, 1))``, ``in_this("month")``); numbers are ``int``
+or ``Decimal``; ``param("name")`` stands wherever a value or a list may.
 """
 
 from headcount_client.rules.attributes import Attribute, attr, prop

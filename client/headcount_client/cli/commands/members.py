@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -210,23 +212,10 @@ def _match_row(result: results.MatchResult) -> tuple[Any, ...]:
     return (name, matches, "; ".join(result.failing))
 
 
-def _opened(output: Path | None) -> Any:
+def _opened(output: Path | None) -> AbstractContextManager[IO[bytes]]:
     if output is None:
-        return click.get_binary_stream("stdout") and _Kept(click.get_binary_stream("stdout"))
+        return nullcontext(sys.stdout.buffer)
     try:
         return output.open("wb")
     except OSError as error:
         raise click.UsageError(f"{output} can't be written: {error.strerror}") from None
-
-
-class _Kept:
-    """Standard output as a context that doesn't close it."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def __enter__(self) -> IO[bytes]:
-        return self._stream
-
-    def __exit__(self, *_error: object) -> None:
-        self._stream.flush()

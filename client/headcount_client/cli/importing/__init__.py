@@ -1,0 +1,1 @@
+"""Importing files: CSV, JSON Lines and Parquet to batches of writes."""
