@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from lark.exceptions import UnexpectedInput
 
 from headcount_server.core.rules import tree
-from headcount_server.core.rules.parser import check_parsed, parse
+from headcount_server.core.rules.parser import check_parsed, check_text, grammar
+from headcount_server.core.rules.piece import BadTokenError
 from headcount_server.core.rules.recovery import HOLE, NO_WEIGHT, Recovery
 from headcount_server.core.rules.tree import Rule
-from headcount_server.errors import InvalidRule, Violation
+from headcount_server.errors import Violation
 from headcount_server.limits import DEFAULT_LIMITS, Limits
 
 
@@ -42,15 +46,16 @@ def parse_tolerant(text: str, limits: Limits = DEFAULT_LIMITS) -> Tolerant:
         LimitExceeded: text, depth, nodes, a list, a sequence or a number past its limit, with what
             is left out still counted.
     """
+    check_text(text, limits)
     try:
-        return Tolerant(parse(text, limits), ())
-    except InvalidRule as error:
-        if error.violations[0].reason == "INVALID_TEXT":
-            raise
-    recovery = Recovery(text)
-    rule = recovery.finish()
+        rule: Rule = cast(Any, grammar().parse(text)).value
+    except (UnexpectedInput, BadTokenError):
+        recovery = Recovery(text)
+        rule = recovery.finish()
+        check_parsed(text, rule, limits)
+        return Tolerant(_pruned(rule), tuple(recovery.faults))
     check_parsed(text, rule, limits)
-    return Tolerant(_pruned(rule), tuple(recovery.faults))
+    return Tolerant(rule, ())
 
 
 def _pruned(rule: Rule | None) -> Rule | None:
