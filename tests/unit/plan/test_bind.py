@@ -17,6 +17,7 @@ from headcount_server.core.plan.nodes import (
     Days,
     DidAtLeast,
     DimensionMatch,
+    InSegment,
     Instants,
     IsSet,
     IsTrue,
@@ -461,12 +462,13 @@ def test_a_condition_on_the_subscriber_has_no_place_in_a_where() -> None:
 # --- segments ---
 
 
-def test_segments_are_bound_in_place_with_the_questions_now_and_no_parameters() -> None:
+def test_segments_are_leaves_bound_once_with_the_questions_now_and_no_parameters() -> None:
     segments = {"vip": parse("birthday this day"), "deep": parse('not in segment "vip"')}
     binder = Binder(SCHEMA, segments, {"d": tree.Text("vip")}, NOW)
     today = NumberRange("birthday", TODAY, TODAY)
-    assert binder.bind(parse("in segment $d")) == today
-    assert binder.bind(parse('in segment "deep"')) == Not(today)
+    assert binder.bind(parse("in segment $d")) == InSegment("vip")
+    assert binder.bind(parse('in segment "deep"')) == InSegment("deep")
+    assert binder.bound_segments == {"vip": today, "deep": Not(InSegment("vip"))}
     unbound = Binder(SCHEMA, {"p": parse("country = $d")}, {"d": tree.Text("DE")}, NOW)
     with pytest.raises(InvalidRule, match=r'segment "p" .* \$d is not bound'):
         unbound.bind(parse('in segment "p"'))
@@ -503,7 +505,10 @@ def test_a_segment_of_a_missing_one_names_both() -> None:
 def test_a_long_chain_of_segments_needs_no_deep_stack() -> None:
     segments = {f"s{i}": parse(f'in segment "s{i + 1}"') for i in range(3000)}
     segments["s3000"] = parse("everyone")
-    assert Binder(SCHEMA, segments, {}, NOW).bind(parse('in segment "s0"')) == All()
+    binder = Binder(SCHEMA, segments, {}, NOW)
+    assert binder.bind(parse('in segment "s0"')) == InSegment("s0")
+    assert list(binder.bound_segments) == [f"s{i}" for i in range(3000, -1, -1)]
+    assert binder.bound_segments["s3000"] == All()
 
 
 def test_dependencies_are_the_segments_named() -> None:
