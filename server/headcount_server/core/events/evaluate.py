@@ -38,7 +38,7 @@ def evaluate(
     if window is None or (within is not None and not within):
         return bitmaps.EMPTY
     lane = Lane(chosen, node.sources, _kind(node))
-    edges, ranges = _pieces(lane, window)
+    edges, ranges = pieces(lane, window)
     if within is not None and _is_cheaper_alone(lane, window, ranges, within):
         return _of_candidates(lane, window, node.count, within)
     small = [lane.day(day, window.low_us, window.high_us) for day in edges]
@@ -46,14 +46,7 @@ def evaluate(
     return result if within is None else result & within
 
 
-def _kind(node: DidAtLeast) -> Kind:
-    assert node.count >= 1
-    if node.count == 1:
-        return Kind.DID
-    return Kind.DAYS if node.on_days else Kind.OFTEN
-
-
-def _pieces(lane: Lane, window: Window) -> tuple[list[int], list[tuple[int, int]]]:
+def pieces(lane: Lane, window: Window) -> tuple[list[int], list[tuple[int, int]]]:
     """The days to look at one by one, and the ranges of whole days between them.
 
     The day of ``now`` is always looked at alone, so that its writes don't unmake a range.
@@ -72,6 +65,13 @@ def _pieces(lane: Lane, window: Window) -> tuple[list[int], list[tuple[int, int]
             ranges.append((start, day - 1))
         start = day + 1
     return edges, ranges
+
+
+def _kind(node: DidAtLeast) -> Kind:
+    assert node.count >= 1
+    if node.count == 1:
+        return Kind.DID
+    return Kind.DAYS if node.on_days else Kind.OFTEN
 
 
 def _reached(

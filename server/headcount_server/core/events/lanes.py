@@ -75,11 +75,11 @@ class Lane:
 
     def range(self, low: int, high: int) -> Counter:
         """The counter of whole days, ends included. A few blocks, or one entry of the cache."""
-        blocks = self._cover(low, high)
+        blocks = self.cover(low, high)
         if len(blocks) <= 1:
             return self._block(*blocks[0]) if blocks else ()
         key = self._key(_What.RANGE, low, high - low)
-        stamp = self._stamp(blocks)
+        stamp = self.stamp(blocks)
         found = self._cache.get(key, stamp)
         if found is None:
             found = self._joined([self._block(level, block) for level, block in blocks])
@@ -88,10 +88,10 @@ class Lane:
 
     def is_warm(self, low: int, high: int) -> bool:
         """Whether the counter of a range, or all of its blocks, are in the cache."""
-        blocks = self._cover(low, high)
+        blocks = self.cover(low, high)
         key = self._key(_What.RANGE, low, high - low)
-        return self._cache.get(key, self._stamp(blocks)) is not None or all(
-            self._cache.get(self._key(_What.BLOCK, *block), self._stamp([block])) is not None
+        return self._cache.get(key, self.stamp(blocks)) is not None or all(
+            self._cache.get(self._key(_What.BLOCK, *block), self.stamp([block])) is not None
             for block in blocks
         )
 
@@ -100,7 +100,7 @@ class Lane:
         counter = self.range(low, high)
         if count == 1 or len(counter) <= 1:
             return counters.at_least(counter, count)
-        stamp = self._stamp(self._cover(low, high))
+        stamp = self.stamp(self.cover(low, high))
         key = self._key(_What.REACHED + count, low, high - low)
         found = self._cache.get(key, stamp)
         if found is None:
@@ -132,7 +132,7 @@ class Lane:
 
     def _block(self, level: int, block: int) -> Counter:
         key = self._key(_What.BLOCK, level, block)
-        stamp = self._stamp([(level, block)])
+        stamp = self.stamp([(level, block)])
         found = self._cache.get(key, stamp)
         if found is None:
             found = self._made(level, block)
@@ -185,7 +185,7 @@ class Lane:
         adds = self.kind is Kind.OFTEN or (self.kind is Kind.DAYS and not same_day)
         return counters.add(parts) if adds else counters.union(parts)
 
-    def _cover(self, low: int, high: int) -> list[tuple[int, int]]:
+    def cover(self, low: int, high: int) -> list[tuple[int, int]]:
         """The fewest (level, block) that hold all days with events in a range and none outside."""
         blocks: list[tuple[int, int]] = []
         lasts = [view.last_day for view in self.views]
@@ -228,7 +228,7 @@ class Lane:
         found = self._next(block << shift)
         return found is not None and found >> shift == block
 
-    def _stamp(self, blocks: Sequence[tuple[int, int]]) -> Stamp:
+    def stamp(self, blocks: Sequence[tuple[int, int]]) -> Stamp:
         """For each view its era and the newest stamp of the blocks."""
         stamps: list[int] = []
         for view, era in zip(self.views, self._eras, strict=True):

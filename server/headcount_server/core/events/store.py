@@ -16,7 +16,7 @@ from pyroaring import BitMap
 from headcount_server.core import bitmaps
 from headcount_server.core.calendar import Calendar
 from headcount_server.core.events import counters, dump
-from headcount_server.core.events.cache import BucketCache, Stamp
+from headcount_server.core.events.cache import BucketCache, Stamp, Value
 from headcount_server.core.events.chunks import (
     Chunk,
     chunk_of,
@@ -25,9 +25,9 @@ from headcount_server.core.events.chunks import (
     without_rows,
 )
 from headcount_server.core.events.columns import Events, Int64s, Mask, Rows, concatenate
-from headcount_server.core.events.counters import Counter
 from headcount_server.core.events.sorting import event_order, run_starts
 from headcount_server.core.events.spellings import Coded
+from headcount_server.core.events.tables import Table
 from headcount_server.core.events.view import LEVEL_BITS, LEVELS, Contents, EventView, no_contents
 from headcount_server.core.plan.nodes import Source
 from headcount_server.core.schema import EventSchema
@@ -235,10 +235,12 @@ class EventStore(EventView):
                 isinstance(part, Source) and part.event == self.schema.name for part in subject
             )
 
-        def change(stamp: Stamp, counter: Counter) -> tuple[Stamp, Counter] | None:
+        def change(stamp: Stamp, value: Value) -> tuple[Stamp, Value] | None:
             if len(stamp) != 2 or stamp[0] != era - 1:
                 return None
-            return (era, stamp[1]), counters.without(counter, rows)
+            if isinstance(value, Table):
+                return (era, stamp[1]), value.without(rows)
+            return (era, stamp[1]), counters.without(value, rows)
 
         self.cache.revise(concerns, change)
 

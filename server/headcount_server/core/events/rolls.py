@@ -1,0 +1,249 @@
+"""Roll-ups of what a source's events come to for each subscriber, and rules decided from them.
+
+A *roll* gives the table (see ``tallies``) of a range of days, kept in the cache for as long as no
+event comes to one of these days, and erased rows leave it. A rule is decided on the tables of the
+longest range of whole days; rows with events on the other days of its window (today's above all)
+are decided again, on all of theirs. So what is written today costs in proportion to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.calendar import FIRST_DAY, LAST_DAY
+from headcount_server.core.events import counters
+from headcount_server.core.events.cache import Key, Stamp
+from headcount_server.core.events.chunks import Chunk
+from headcount_server.core.events.columns import Mask, Packed, Rows
+from headcount_server.core.events.evaluate import pieces
+from headcount_server.core.events.lanes import Kind as LaneKind
+from headcount_server.core.events.lanes import Lane
+from headcount_server.core.events.select import Candidates, passing_places
+from headcount_server.core.events.spans import Window
+from headcount_server.core.events.tables import Table
+from headcount_server.core.events.tallies import Kind, Part, joined, tally
+from headcount_server.core.events.view import EventView
+from headcount_server.core.plan.nodes import Source
+
+_FEW = 4_096  # candidates that are decided alone
+_MANY_EVENTS = 50  # … where the tables would be made of that many events a candidate
+
+_EVER = Window(FIRST_DAY, LAST_DAY, None, None, ())
+
+Decide = Callable[[Sequence[Table]], Rows]
+Range = tuple[int, int]
+
+
+class Roll:
+    """The tables of one kind over one source's events that have a property.
+
+    Args:
+        view: of the source's event type.
+        source: whose events are added up.
+        kind: what is made of them.
+        property: the dimension (codes plus one) or measure; "" for COUNT.
+    """
+
+    def __init__(self, view: EventView, source: Source, kind: Kind, property: str = "") -> None:
+        self.view = view
+        self.kind = kind
+        self.lane = Lane([view], [source], LaneKind.DID)
+        self._source = source
+        self._property = property
+        self._number = view.cache.number((source, kind, property))
+
+    def range(self, low: int, high: int) -> Table:
+        """The table of whole days, ends included. O(events) unless it is in the cache."""
+        key, stamp = self._entry(low, high)
+        found = self.view.cache.get_table(key, stamp)
+        if found is None:
+            found = self.days(self.lane.days_between(low, high))
+            self.view.cache.put(key, stamp, found)
+        return found
+
+    def is_warm(self, low: int, high: int) -> bool:
+        """Whether the table of a range is in the cache."""
+        return self.view.cache.get_table(*self._entry(low, high)) is not None
+
+    def days(
+        self, days: Sequence[int], window: Window = _EVER, candidates: Candidates | None = None
+    ) -> Table:
+        """The table of some days' events, of those in a window and of candidates alone."""
+        parts: list[Part] = []
+        for day in days:
+            for chunk in self.view.chunks_of(day):
+                parts.append(self._part(chunk, window, candidates))
+        return tally(self.kind, parts)
+
+    def _part(self, chunk: Chunk, window: Window, candidates: Candidates | None) -> Part:
+        at = passing_places(self.view, self._source, chunk, window, candidates)
+        name = self._property
+        if name in chunk.codes:
+            has = chunk.codes[name] != 0 if at is None else chunk.codes[name][at] != 0
+            at = _those(at, has)
+            some = slice(None) if at is None else at
+            return Part(chunk.rows[some], chunk.codes[name][some], 0)
+        if name in chunk.measures:
+            measure = chunk.measures[name]
+            if measure.present is not None:
+                at = _those(at, measure.present if at is None else measure.present[at])
+            some = slice(None) if at is None else at
+            return Part(chunk.rows[some], measure.values.unpack(some), _bound(measure.values))
+        rows = chunk.rows if at is None else chunk.rows[at]
+        return Part(rows, np.broadcast_to(np.int64(0), len(rows)), 0)
+
+    def _entry(self, low: int, high: int) -> tuple[Key, Stamp]:
+        return (self._number, 0, low, high), self.lane.stamp(self.lane.cover(low, high))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A roll in a window, cut into the days that are read alone and the longest range of others."""
+
+    roll: Roll
+    window: Window
+    longest: Range | None
+    edges: list[int]
+    others: list[Range]
+
+    def is_whole(self) -> bool:
+        """Whether all events of the edges' days lie in the window."""
+        window, lane = self.window, self.roll.lane
+        return all(lane.is_whole(day, window.low_us, window.high_us) for day in self.edges)
+
+    def base(self) -> Table:
+        """The table of the longest range."""
+        if self.longest is None:
+            return self.roll.days([])
+        return self.roll.range(*self.longest)
+
+    def rest(self) -> Table:
+        """The table of all other days."""
+        tables = [self.roll.days(self.edges, self.window)]
+        tables += [self.roll.range(*other) for other in self.others]
+        return joined(self.roll.kind, tables)
+
+    def stamp(self, ranges: Sequence[Range]) -> Stamp:
+        """The stamp of some ranges of days."""
+        lane = self.roll.lane
+        return lane.stamp([block for r in ranges for block in lane.cover(*r)])
+
+
+def asked(roll: Roll, window: Window) -> Asked:
+    """A roll in a window."""
+    edges, ranges = pieces(roll.lane, window)
+    longest = max(ranges, key=lambda r: r[1] - r[0], default=None)
+    return Asked(roll, window, longest, edges, [r for r in ranges if r != longest])
+
+
+def settle(
+    subject: tuple[Hashable, ...],
+    parts: Sequence[Asked],
+    decide: Decide,
+    within: BitMap | None = None,
+) -> BitMap:
+    """The rows that a rule holds for.
+
+    O(1) where it was asked before and nothing came, O(rows) where the tables are in the cache, else
+    O(events in the windows).
+
+    Args:
+        subject: with the windows, all that the answer depends on but events; holds the sources.
+        parts: what is decided on, one or more.
+        decide: the ascending rows for which the rule holds, of those in the tables; looks at each
+            row's own lines alone.
+        within: candidates; the result is cut down to them.
+    """
+    cache = parts[0].roll.view.cache
+    number = cache.number(subject)
+    key: Key | None = None
+    stamp: Stamp = ()
+    if all(part.is_whole() for part in parts):
+        key = (number, 0, *(day for part in parts for day in part.window.days()))
+        stamp = tuple(n for part in parts for n in part.stamp([part.window.days()]))
+        found = cache.get(key, stamp)
+        if found is not None:
+            return _cut(counters.members(found), within)
+    if within is not None and len(within) <= _FEW and _is_cheaper_alone(parts, len(within)):
+        return _of_few(parts, decide, within)
+    result = _decided(number, parts, decide)
+    if key is not None:
+        cache.put(key, stamp, (result,) if result else ())
+    return _cut(result, within)
+
+
+def _decided(number: int, parts: Sequence[Asked], decide: Decide) -> BitMap:
+    rests = [part.rest() for part in parts]
+    touched = np.unique(np.concatenate([rest.rows for rest in rests]))
+    base = _base(number, parts, decide)
+    if not len(touched):
+        return base
+    tables = [
+        joined(part.roll.kind, [part.base().of(touched), rest])
+        for part, rest in zip(parts, rests, strict=True)
+    ]
+    return (base - bitmaps.from_sorted(touched)) | bitmaps.from_sorted(decide(tables))
+
+
+def _base(number: int, parts: Sequence[Asked], decide: Decide) -> BitMap:
+    """The answer for the longest ranges alone."""
+    ranges = [part.longest for part in parts]
+    cache = parts[0].roll.view.cache
+    if not any(ranges):
+        return bitmaps.EMPTY
+    key = (number, 1, *(day for r in ranges for day in r or (1, 0)))
+    stamp = tuple(n for part in parts for n in part.stamp([part.longest] if part.longest else []))
+    found = cache.get(key, stamp)
+    if found is None:
+        rows = bitmaps.from_sorted(decide([part.base() for part in parts]))
+        found = (rows,) if rows else ()
+        cache.put(key, stamp, found)
+    return counters.members(found)
+
+
+def _is_cheaper_alone(parts: Sequence[Asked], candidate_count: int) -> bool:
+    if all(part.longest is None or part.roll.is_warm(*part.longest) for part in parts):
+        return False
+    days = [part.roll.lane.days_between(*part.window.days()) for part in parts]
+    events = sum(
+        len(chunk)
+        for part, some in zip(parts, days, strict=True)
+        for day in some
+        for chunk in part.roll.view.chunks_of(day)
+    )
+    return events > _MANY_EVENTS * candidate_count
+
+
+def _of_few(parts: Sequence[Asked], decide: Decide, within: BitMap) -> BitMap:
+    """The same answer from the columns, for the candidates alone."""
+    if not within:
+        return bitmaps.EMPTY
+    candidates = Candidates(within)
+    tables = [
+        part.roll.days(part.roll.lane.days_between(*part.window.days()), part.window, candidates)
+        for part in parts
+    ]
+    return bitmaps.from_sorted(decide(tables))
+
+
+def _those(at: NDArray[np.intp] | None, has: Mask) -> NDArray[np.intp] | None:
+    """The places of ``at`` (None: all) that ``has`` holds for."""
+    if has.all():
+        return at
+    return np.flatnonzero(has) if at is None else at[has]
+
+
+def _bound(packed: Packed) -> int:
+    """No value in the column is greater in magnitude."""
+    largest = packed.base + packed.unit * int(np.iinfo(packed.data.dtype).max)
+    return max(-packed.base, largest)
+
+
+def _cut(rows: BitMap, within: BitMap | None) -> BitMap:
+    return rows if within is None else rows & within
