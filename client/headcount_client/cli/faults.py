@@ -67,7 +67,7 @@ def _violation(
     if text is not None and violation.line > 0:
         for line in caret_lines(text, violation):
             console.print(line, markup=False, soft_wrap=True)
-    if violation.expected:
+    if violation.expected and "expected" not in error.message:
         expected = f"  expected: {listed(violation.expected)}"
         console.print(expected, markup=False, soft_wrap=True)
     if violation.suggestion:

@@ -29,9 +29,13 @@ _PLACES = (
     ("ES", 5, ("Madrid", "Barcelona", "Valencia")),
 )
 _FIRST = (
-    "anna ben clara david emma felix greta hugo ida jonas karla leo mia noah olga paul"
-).split()
-_LAST = ("adler berg cole duval ernst fuchs green hansen ito jung klein lopez moreau novak").split()
+    "anna", "ben", "clara", "david", "emma", "felix", "greta", "hugo",
+    "ida", "jonas", "karla", "leo", "mia", "noah", "olga", "paul",
+)  # fmt: skip
+_LAST = (
+    "adler", "berg", "cole", "duval", "ernst", "fuchs", "green",
+    "hansen", "ito", "jung", "klein", "lopez", "moreau", "novak",
+)  # fmt: skip
 _DOMAINS = ("gmail.com", "outlook.com", "gmx.de", "yahoo.com", "example.org")
 _TAGS = ("newsletter", "sale", "outdoor", "running", "kids", "home", "gift", "beta")
 _CATEGORIES = ("shoes", "jackets", "bags", "home", "toys", "books")

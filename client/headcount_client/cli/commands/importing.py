@@ -168,7 +168,14 @@ def _import(
     def advance(position: int, rows: int) -> None:
         progress.update(bar, completed=position, rows=rows)
 
-    sender = Sender(client, layout, strict=options.strict, reject=complaints.add, advance=advance)
+    sender = Sender(
+        client,
+        layout,
+        strict=options.strict,
+        contents=rejects.is_open,
+        reject=complaints.add,
+        advance=advance,
+    )
     going_on = True
     try:
         sender.send(source.chunks(columns, options.rows))

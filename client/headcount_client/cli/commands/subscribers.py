@@ -94,4 +94,6 @@ def _value(value: Any) -> str:
     """Keys and numbers of people without separators, unlike counts."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
     return str(value) if isinstance(value, int) else shown(value)

@@ -82,8 +82,10 @@ class Batch:
                     message.times.CopyFrom(self._column(target, array))
                 case "event":
                     message.events.CopyFrom(self._column(target, array))
-                case _:
+                case _ if array.null_count < len(array):
                     message.columns.append(self._column(target, array))
+                case _:
+                    continue  # no event of these has the property
         return request
 
     def _column(self, target: str, array: Array) -> pb.Column:

@@ -1,7 +1,8 @@
 """CSV files by RFC 4180: UTF-8, a header line, quotes doubled in quoted fields.
 
-Blocks without quotes whose rows all fit are read by Arrow; any other block is read record by
-record, which finds the bad lines exactly. Both give the same rows. Lines that are empty are left
+Blocks without quotes are read by Arrow, blocks with quotes at once, if all of their rows fit and are
+a line each; any other block is read record by record, which finds the bad lines exactly. All three
+give the same rows. Lines that are empty are left
 out. A quote that is never closed spoils its own line only.
 """
 
@@ -22,6 +23,7 @@ from headcount_client.cli.importing.chunks import (
     Array,
     Chunk,
     FileFault,
+    Lines,
     Rejected,
     consecutive,
     text_array,
@@ -129,16 +131,31 @@ class _Blocks:
 
     def _block(self, block: bytes) -> Chunk | None:
         """The rows of whole lines; None where a record needs more of the file."""
-        fast = self._fast(block)
-        if fast is not None:
-            self._buffer = self._buffer[len(block) :]
-            self._position += len(block)
-            return fast
-        return self._slow(block)
+        chunk = self._at_once(block) if b'"' in block else self._by_arrow(block)
+        if chunk is None:
+            return self._one_by_one(block)
+        self._buffer = self._buffer[len(block) :]
+        self._line += len(chunk.lines)
+        return chunk
 
-    def _fast(self, block: bytes) -> Chunk | None:
+    def _at_once(self, block: bytes) -> Chunk | None:
+        """All rows of a block with quotes, or None where they must be looked at one by one."""
+        if len(self._columns) == 1 or not (block.endswith(b"\n") or self._at_end):
+            return None
+        try:
+            text = io.StringIO(block.decode("utf-8"), newline="")
+            reader = csv.reader(text, strict=True, delimiter=self._delimiter)
+            rows = list(reader)
+        except (UnicodeDecodeError, csv.Error):
+            return None
+        if reader.line_num != len(rows) or set(map(len, rows)) != {len(self._columns)}:
+            return None
+        self._position += len(block)
+        return self._chunk(rows, consecutive(self._line, len(rows)), [])
+
+    def _by_arrow(self, block: bytes) -> Chunk | None:
         """All rows at once, or None where they must be looked at one by one."""
-        if b'"' in block or len(self._columns) == 1:
+        if len(self._columns) == 1:
             return None
         plain = block.replace(b"\r\n", b"\n") if b"\r" in block else block
         if b"\r" in plain:
@@ -164,15 +181,14 @@ class _Blocks:
             return None
         columns = {target: _whole(table.column(str(i))) for i, target in self._wanted}
         lines = consecutive(self._line, table.num_rows)
-        self._line += table.num_rows
+        self._position += len(block)
 
         def content(index: int) -> str:
             return plain.split(b"\n", index + 1)[index].decode("utf-8", "replace")
 
-        position = self._position + len(block)
-        return Chunk(lines, columns, position, [], content, self._header_lines)
+        return Chunk(lines, columns, self._position, [], content, self._header_lines)
 
-    def _slow(self, block: bytes) -> Chunk | None:
+    def _one_by_one(self, block: bytes) -> Chunk | None:
         """Record by record; what an unfinished record at the end needs stays in the buffer."""
         text = block.decode("utf-8", "surrogateescape")
         broken = _is_broken(text)
@@ -202,12 +218,11 @@ class _Blocks:
         done = min(done, len(block))
         self._position += done
         self._buffer = self._buffer[done:]
-        return self._chunk(rows, numbers, rejected)
+        return self._chunk(rows, np.array(numbers, dtype=np.int64), rejected)
 
-    def _chunk(self, rows: list[list[str]], numbers: list[int], rejected: list[Rejected]) -> Chunk:
+    def _chunk(self, rows: list[list[str]], lines: Lines, rejected: list[Rejected]) -> Chunk:
         cells = list(zip(*rows, strict=True)) if rows else [() for _ in self._columns]
         columns: dict[str, Array] = {t: text_array(cells[i]) for i, t in self._wanted}
-        lines = np.array(numbers, dtype=np.int64)
 
         def content(index: int) -> str:
             return _joined(rows[index])

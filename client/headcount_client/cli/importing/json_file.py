@@ -119,11 +119,14 @@ class JsonSource:
             raise ValueError("no valid row: nested too deep") from None
         if not isinstance(found, dict):
             raise ValueError(f"no JSON object but {_shown(found)}")
-        return {
-            targets[name]: self._value(name, targets[name], value)
-            for name, value in found.items()
-            if name in targets
-        }
+        values: dict[str, str | list[str]] = {}
+        for name, value in found.items():
+            target = targets.get(name)
+            if target is None:
+                continue
+            is_text = type(value) is str and target not in self._lists
+            values[target] = value if is_text else self._value(name, target, value)
+        return values
 
     def _value(self, name: str, target: str, value: Any) -> str | list[str]:
         if isinstance(value, list):

@@ -164,7 +164,7 @@ def _refuse_missing(layout: Layout, target: str, columns: Sequence[str]) -> None
     free = [column for column in columns if column not in layout.kinds]
     likely = {"key": ("id", "key", "mail"), "time": ("time", "date", "ts"), "event": ("type", "ev")}
     found = [c for c in free or columns if any(word in c.casefold() for word in likely[target])]
-    column = nearest(target, free) or (found or [*free, "COLUMN"])[0]
+    column = nearest(target, free) or (found or ["COLUMN"])[0]
     advice = f"say which column it is with --map {column}={target}"
     if target == "key":
         advice += ", or take the lines' numbers with --key-from-line"

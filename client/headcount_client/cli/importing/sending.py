@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,7 @@ class Sender:
         layout: Layout,
         *,
         strict: bool,
+        contents: bool,
         reject: Callable[[Rejected], None],
         advance: Callable[[int, int], None],
     ) -> None:
@@ -92,6 +93,7 @@ class Sender:
             client: of the server.
             layout: what rows are imported as.
             strict: whether to stop at the first bad line.
+            contents: whether bad lines are wanted with their content.
             reject: takes each line that is left out.
             advance: takes position and rows, whenever a batch is settled.
         """
@@ -99,8 +101,10 @@ class Sender:
         self._client = client
         self._layout = layout
         self._strict = strict
+        self._contents = contents
         self._reject = reject
         self._advance = advance
+        self._bad: list[Rejected] = []  # of the batch that is being settled
         self._in_flight = IN_FLIGHT if layout.events and not strict else 1
 
     def send(self, chunks: Iterator[Chunk]) -> None:
@@ -117,9 +121,8 @@ class Sender:
                     self._settle(waiting.popleft(), stream, repairs)
                 if self._strict and ready.rejected:
                     self._stop(ready, repairs)
-                self._note(ready)
                 if ready.request is None:
-                    self._advance(ready.position, self.tally.rows)
+                    self._finish(ready)
                     continue
                 stream.send(ready.request)
                 waiting.append(ready)
@@ -128,7 +131,8 @@ class Sender:
 
     def _ready(self, chunks: Iterator[Chunk]) -> Iterator[Ready]:
         for chunk in chunks:
-            batch, rejected = batch_of(self._layout, chunk)
+            kept = chunk if self._contents else replace(chunk, content=_nothing)
+            batch, rejected = batch_of(self._layout, kept)
             parts = [batch] if len(batch) else []
             while parts:
                 part = parts.pop(0)
@@ -141,19 +145,22 @@ class Sender:
             if rejected:
                 yield Ready(batch, None, rejected, chunk.position)
 
-    def _note(self, ready: Ready) -> None:
-        if ready.request is not None:
-            self.tally.rows += len(ready.batch)
-        self.tally.rows += len(ready.rejected)
-        self.tally.rejected += len(ready.rejected)
-        for one in ready.rejected:
+    def _finish(self, ready: Ready) -> None:
+        """Count the rows of a batch, and tell its bad lines in their order."""
+        rows = 0 if ready.request is None else len(ready.batch)
+        bad = sorted(ready.rejected + self._bad, key=lambda one: one.line)
+        self._bad = []
+        self.tally.rows += rows + len(ready.rejected)
+        self.tally.rejected += len(bad)
+        for one in bad:
             self._reject(one)
+        self._advance(ready.position, self.tally.rows)
 
     def _settle(self, ready: Ready, stream: WriteStream, repairs: WriteStream) -> None:
         """Take the answer to a batch; send again what can be applied of a refused one."""
         answer = stream.receive()
         self._take(ready.batch, answer, repairs)
-        self._advance(ready.position, self.tally.rows)
+        self._finish(ready)
 
     def _take(
         self, batch: Batch, answer: results.StreamWritesResponse, repairs: WriteStream
@@ -178,12 +185,11 @@ class Sender:
     def _take_bad(self, batch: Batch, refused: results.WriteRefused, repairs: WriteStream) -> None:
         bad: dict[int, str] = {}
         for row in refused.bad_rows:
-            bad.setdefault(row.index, f"{row.field}: {row.description}")
+            fault = f"{row.field}: {row.description}"
+            bad[row.index] = f"{bad[row.index]}; {fault}" if row.index in bad else fault
         if self._strict:
             self._apply_before(batch, min(bad), bad[min(bad)], repairs)
-        for index, reason in sorted(bad.items()):
-            self._reject(batch.rejected(index, reason))
-        self.tally.rejected += len(bad)
+        self._bad += [batch.rejected(index, reason) for index, reason in bad.items()]
         rest = np.setdiff1d(np.arange(len(batch)), np.fromiter(bad, np.int64, len(bad)))
         if not len(rest):
             return
@@ -198,7 +204,7 @@ class Sender:
         if index:
             before = batch.part(np.arange(index))
             self._take(before, _exchange(repairs, before), repairs)
-        self.tally.rows -= len(batch) - index - 1
+        self.tally.rows += index + 1
         self._stop_at(batch.rejected(index, reason))
 
     def _stop(self, ready: Ready, repairs: WriteStream) -> None:
@@ -208,11 +214,10 @@ class Sender:
         if ready.request is not None:
             lines = ready.batch.chunk.lines[ready.batch.rows]
             count = int(np.searchsorted(lines, first.line))
-        self.tally.rows += count
         if count:
             before = ready.batch.part(np.arange(count))
             self._take(before, _exchange(repairs, before), repairs)
-        self.tally.rows += 1
+        self.tally.rows += count + 1
         self._stop_at(first)
 
     def _stop_at(self, rejected: Rejected) -> None:
@@ -222,6 +227,10 @@ class Sender:
 
 
 _AGAIN = {"RESOURCE_EXHAUSTED": 0.25, "UNAVAILABLE": 1.0}  # code to seconds
+
+
+def _nothing(_index: int) -> str:
+    return ""
 
 
 def _exchange(repairs: WriteStream, batch: Batch) -> results.StreamWritesResponse:
