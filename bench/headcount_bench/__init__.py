@@ -1,0 +1,1 @@
+"""Measurements of Headcount; ``bench/README.md`` has figures and the commands that repeat them."""
