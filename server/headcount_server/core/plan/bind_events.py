@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import NoReturn
 
 from headcount_server.core import texts
 from headcount_server.core.faults import Faults, below, refuse, variant
@@ -21,7 +22,6 @@ from headcount_server.core.plan.bind_tests import (
 )
 from headcount_server.core.plan.bind_values import Subject
 from headcount_server.core.plan.scope import Scope, properties, unknown_property
-from headcount_server.core.plan.unanswered import check_campaigns
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Many
 from headcount_server.core.schema import EventSchema
@@ -30,6 +30,10 @@ from headcount_server.limits import INT64_MAX
 
 _NO_EVENT = nodes.WhereOr(())
 _ONCE = tree.Number(Decimal(1))
+_CAMPAIGNS = (
+    "last campaigns stand once in the where of a did, joined by and to its other tests, without how"
+    " often, a habit or within … after"
+)
 
 
 def bind_did(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
@@ -45,7 +49,7 @@ def bind_did(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
     with faults.collecting():
         sources = bind_sources(scope, rule.events, rule.where, place, rule.span)
     with faults.collecting():
-        span = _span(scope, rule.window or tree.Ever(), f"{place}.window")
+        span = bind_event_span(scope, rule.window or tree.Ever(), f"{place}.window")
     often = rule.often or tree.Often(Many.AT_LEAST, _ONCE)
     low, high = 1, 1
     with faults.collecting():
@@ -55,11 +59,11 @@ def bind_did(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
     def at_least(count: int) -> nodes.Node:
         if count == 0:
             return nodes.All()
-        if count >= INT64_MAX or not sources or _empty(span):
+        if count >= INT64_MAX or not sources or is_empty(span):
             return nodes.Nothing()
         return nodes.DidAtLeast(sources, span, count, often.on_days)
 
-    return _often(often.many, low, high, at_least)
+    return bounded_count(often.many, low, high, at_least)
 
 
 def bind_inactive(scope: Scope, rule: tree.Inactive, place: str) -> nodes.Node:
@@ -70,10 +74,10 @@ def bind_inactive(scope: Scope, rule: tree.Inactive, place: str) -> nodes.Node:
     """
     amount = scope.amount(rule.duration, f"{place}.duration", rule.span, hours=True)
     duration = tree.Duration(tree.Number(Decimal(amount)), rule.duration.unit)
-    span = _span(scope, tree.InLast(duration, rule.span), place)
+    span = bind_event_span(scope, tree.InLast(duration, rule.span), place)
     active = sorted(e.name for e in scope.schema.events if scope.schema.is_activity(e))
     sources = tuple(nodes.Source(name) for name in active)
-    if not sources or _empty(span):
+    if not sources or is_empty(span):
         return nodes.All()
     return nodes.Not(nodes.DidAtLeast(sources, span, 1))
 
@@ -145,7 +149,7 @@ def bind_where(scope: Scope, where: tree.Rule, event: EventSchema, place: str) -
         case tree.Attribute():
             return _where_test(scope, where, event, f"{place}.attribute")
         case tree.LastCampaigns():
-            return check_campaigns(scope, where, event, f"{place}.last_campaigns")
+            return refuse_campaigns(f"{place}.last_campaigns", where.span)
         case _:
             return refuse(
                 f"{place}.{variant(type(where))}",
@@ -154,6 +158,11 @@ def bind_where(scope: Scope, where: tree.Rule, event: EventSchema, place: str) -
                 where.span,
                 expected=properties(event),
             )
+
+
+def refuse_campaigns(place: str, span: tree.Span | None) -> NoReturn:
+    """Raise InvalidRule for last campaigns that stand where they can't."""
+    refuse(place, _CAMPAIGNS, "UNSUPPORTED_IN_WHERE", span)
 
 
 def _where_of(
@@ -228,15 +237,23 @@ def _where(name: str, bound: Bound) -> nodes.Where:
             return nodes.DimensionMatch(name, test)
 
 
-def _span(scope: Scope, window: tree.Window, place: str) -> nodes.Span:
+def bind_event_span(scope: Scope, window: tree.Window, place: str) -> nodes.Span:
+    """When the events of a condition lie; ``place`` is the field that holds the window.
+
+    Raises:
+        InvalidRule: see ``windows.resolve``.
+    """
     return event_span(scope.window(window, place), scope.now_us, scope.calendar)
 
 
-def _empty(span: nodes.Span) -> bool:
+def is_empty(span: nodes.Span) -> bool:
+    """Whether no event can lie in a span."""
     return span.low is not None and span.low > span.high
 
 
-def _often(many: Many, low: int, high: int, at_least: Callable[[int], nodes.Node]) -> nodes.Node:
+def bounded_count(
+    many: Many, low: int, high: int, at_least: Callable[[int], nodes.Node]
+) -> nodes.Node:
     """A bounded count in terms of ``at_least``; exchanged bounds are nobody."""
     match many:
         case Many.AT_LEAST:
