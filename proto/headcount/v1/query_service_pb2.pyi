@@ -2392,7 +2392,7 @@ class SuggestRuleRequest(_message.Message):
     position: _builtins.int
     """The place in code points, from 0 to the text's length."""
     limit: _builtins.int
-    """At most this many suggestions; 0 is 20."""
+    """At most this many suggestions, up to 1,000; 0 is 20."""
     def __init__(
         self,
         *,
@@ -2420,9 +2420,9 @@ class Suggestion(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     SPAN_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """What to insert."""
+    """What to insert; strings stand in double quotes."""
     kind: _builtins.str
-    """Keyword, attribute, event, dimension, measure, value or segment."""
+    """`keyword`, `attribute`, `event`, `dimension`, `measure`, `value` or `segment`."""
     count: _builtins.int
     """How many subscribers or events have a value; 0 for others."""
     @_builtins.property

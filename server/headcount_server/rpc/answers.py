@@ -10,6 +10,7 @@ from headcount.v1 import query_service_pb2
 from headcount_server.core import bitmaps, query
 from headcount_server.core.commands import Keys
 from headcount_server.core.query import Ask, Count
+from headcount_server.core.query.suggest import Suggestion
 from headcount_server.core.rules import tree
 from headcount_server.errors import HeadcountError
 from headcount_server.rpc.keys import set_keys
@@ -103,6 +104,15 @@ def set_overlap(message: query_service_pb2.OverlapResponse, found: query.Overlap
     for region in found.regions:
         message.regions.add(indexes=region.indexes, count=region.count)
     message.union_count = found.union_count
+
+
+def set_suggestions(
+    message: query_service_pb2.SuggestRuleResponse, found: Sequence[Suggestion]
+) -> None:
+    """Fill in the suggestions, best first."""
+    for one in found:
+        suggestion = message.suggestions.add(text=one.text, kind=one.kind, count=one.count)
+        suggestion.span.start, suggestion.span.end = one.start, one.end
 
 
 def exported(

@@ -25,7 +25,6 @@ UNANSWERED = {
     "CountStream": "CountStream is not answered by this version yet; ask Count again instead",
     "Watch": "Watch is not answered by this version yet; ask Count again instead",
     "GetSegmentHistory": "the history of segments is not kept by this version yet",
-    "SuggestRule": "SuggestRule is not answered by this version yet",
 }
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 

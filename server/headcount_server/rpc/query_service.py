@@ -12,10 +12,8 @@ from headcount.v1 import query_service_pb2, rule_pb2
 
 from headcount_server.core import query
 from headcount_server.core.query import Ask, By
-from headcount_server.core.rules.formatter import format_rule
 from headcount_server.core.rules.tree import InSegment, Rule, Text, Unit
 from headcount_server.core.schema import KeyType
-from headcount_server.engine.interface import Engine
 from headcount_server.errors import (
     HeadcountError,
     InvalidInput,
@@ -27,11 +25,11 @@ from headcount_server.errors import (
 )
 from headcount_server.rpc import answers
 from headcount_server.rpc.bad_rows import refuse
-from headcount_server.rpc.calls import Call, Threads, require
+from headcount_server.rpc.calls import Call, require
 from headcount_server.rpc.keys import as_keys, key_of, set_keys
 from headcount_server.rpc.paging import page_size, page_token, place_of
-from headcount_server.rpc.questions import Asked, Questions, Stopwatch, present
-from headcount_server.rpc.rules import rule_message
+from headcount_server.rpc.questions import Asked, Stopwatch, present
+from headcount_server.rpc.rule_calls import RuleCalls
 
 BREAKDOWNS_MAX = 20
 _SAMPLE_DEFAULT = 10
@@ -39,14 +37,8 @@ _BREAKDOWN_DEFAULT = 1_000
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
 
 
-class QueryService:
+class QueryService(RuleCalls):
     """Questions about an audience."""
-
-    def __init__(self, engine: Engine, threads: Threads) -> None:
-        self._engine = engine
-        self._limits = engine.limits
-        self._threads = threads
-        self._questions = Questions(engine, threads)
 
     async def count(
         self, request: query_service_pb2.CountRequest, call: Call
@@ -220,33 +212,6 @@ class QueryService:
         watch.stamp(response, ask)
         return response
 
-    async def parse_rule(
-        self, request: query_service_pb2.ParseRuleRequest, _: Call
-    ) -> query_service_pb2.ParseRuleResponse:
-        """The tree of a text."""
-        _refuse_tolerant(request.tolerant)
-        if not request.rule_text.strip():
-            require(rule_text="")
-        rule = await self._questions.text(request.rule_text, "rule_text")
-        if request.audience:
-            audience = self._engine.audience(request.audience)
-            with Asked(rule, request.rule_text).locating():
-                _bind_unbound(Ask(audience, self._engine.now_us(), {}, None, self._limits), rule)
-        response = query_service_pb2.ParseRuleResponse(
-            formatted_text=format_rule(rule, self._limits),
-            parameters=answers.parameter_names(rule),
-        )
-        rule_message(rule, response.rule)
-        return response
-
-    async def format_rule(
-        self, request: query_service_pb2.FormatRuleRequest, _: Call
-    ) -> query_service_pb2.FormatRuleResponse:
-        """The text of a tree."""
-        require(rule=request.HasField("rule"))
-        rule = await self._questions.rule(request.rule, "rule")
-        return query_service_pb2.FormatRuleResponse(rule_text=format_rule(rule, self._limits))
-
     def _check_number(
         self, given: Sequence[Any], highest: int, limit: str, place: str = "questions"
     ) -> None:
@@ -274,19 +239,6 @@ def _bind(ask: Ask, rule: Rule, place: str) -> None:
             replace(v, field=place + v.field.removeprefix("rule")) for v in error.violations
         )
         raise type(error)(error.message, violations, **error.metadata) from None
-
-
-def _bind_unbound(ask: Ask, rule: Rule) -> None:
-    """Bind a rule whose parameters nobody has bound yet: that alone is no fault."""
-    try:
-        ask.bind(rule)
-    except Unimplemented:
-        return  # nothing is wrong with the rule
-    except InvalidInput as error:
-        violations = tuple(v for v in error.violations if v.reason != "UNBOUND_PARAMETER")
-        if violations:
-            message = violations[0].description
-            raise type(error)(message, violations, **error.metadata) from None
 
 
 def _by(message: query_service_pb2.BreakdownBy, place: str) -> By:

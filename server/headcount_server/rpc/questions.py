@@ -33,6 +33,7 @@ from headcount_server.rpc.times import micros_of, set_duration, set_time
 
 KEPT_RULES_MAX = 1_024
 KEPT_BYTES_MAX = 4_096  # of the spelling of a rule that is kept
+RECOVERY_WEIGHT = 8  # a text read past its faults keeps others waiting like one so much longer
 
 
 class Options(Protocol):

@@ -119,7 +119,13 @@ def suggest(
         InvalidInput: the position is outside the text, or the text was broken UTF-8.
         LimitExceeded: the text is too long.
     """
-    expected = expectations(text, position, limits)
+    return suggestions(audience, expectations(text, position, limits), limit)
+
+
+def suggestions(
+    audience: Audience, expected: Expectations, limit: int = LIMIT_DEFAULT
+) -> list[Suggestion]:
+    """The same where the text has been read already: ``expectations`` needs no audience."""
     prefix = fold(expected.prefix)
     ranked: list[tuple[bool, int, str, str, _Candidate]] = []
     for candidate in _candidates(audience, expected):
