@@ -53,7 +53,9 @@ def steps(draw: st.DrawFn, length: int) -> tuple[tree.Step, ...]:
     where = st.one_of(st.none(), st.sampled_from(["a", "b"]).map(_link))
     event = st.sampled_from([("open",), ("click",)])
     without = st.builds(tree.Without, st.sampled_from(["open", "click"]), where)
-    drawn: list[tree.Step] = [tree.Step(draw(st.one_of(event, st.just(("open", "click")))), where=draw(where))]
+    drawn: list[tree.Step] = [
+        tree.Step(draw(st.one_of(event, st.just(("open", "click")))), where=draw(where))
+    ]
     negated = draw(st.booleans()) and length > 1
     for place in range(1, length):
         last = negated and place == length - 1
@@ -77,7 +79,9 @@ def sequences(draw: st.DrawFn) -> tree.Sequence:
     """Sequences of 2 to 5 steps."""
     given_steps = draw(steps(draw(st.sampled_from([2, 3, 2, 4, 3, 5]))))
     same = draw(st.sampled_from(["", "", "campaign"]))
-    window = draw(st.sampled_from([None, None, tree.After(tree.Timestamp(moment(NOW - 9 * MINUTE)))]))
+    window = draw(
+        st.sampled_from([None, None, tree.After(tree.Timestamp(moment(NOW - 9 * MINUTE)))])
+    )
     return tree.Sequence(given_steps, draw(_within()), same, window)
 
 

@@ -34,14 +34,14 @@ def bind_sequence(scope: Scope, rule: tree.Sequence, place: str) -> nodes.Node:
     faults = Faults()
     steps: list[behaviour_nodes.SequenceStep] = []
     for i, step in enumerate(rule.steps):
-        at, span = f"{place}.steps[{i}]", step.span or rule.span
+        at, stands = f"{place}.steps[{i}]", step.span or rule.span
         with faults.collecting():
-            _check_shape(step, i, last, at, span)
+            _check_shape(step, i, last, at, stands)
         with faults.collecting():
-            steps.append(_step(scope, step, at, span))
+            steps.append(_step(scope, step, at, stands))
         if rule.same:
             with faults.collecting():
-                _check_same(scope, step, rule.same, f"{place}.same", span)
+                _check_same(scope, step, rule.same, f"{place}.same", stands)
     all_within: int | None = None
     if rule.all_within is not None:
         with faults.collecting():
