@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -24,11 +24,15 @@ _HEADER = struct.Struct("<8sHHIQI")  # magic, version, zero, block bytes, payloa
 _CRC = struct.Struct("<I")
 
 
-def wrap(payload: bytes) -> list[bytes]:
-    """The bytes of a file that holds ``payload``, in pieces in order; the payload isn't copied."""
-    header = _HEADER.pack(MAGIC, VERSION, 0, BLOCK_BYTES, len(payload), 0)
-    sums = b"".join(_CRC.pack(zlib.crc32(block)) for block in _blocks(memoryview(payload)))
-    return [header, _checksum(header), payload, sums, _checksum(sums)]
+def wrap(payload: Sequence[bytes]) -> list[bytes]:
+    """The bytes of a file that holds ``payload``, in pieces in order; the payload isn't copied.
+
+    Args:
+        payload: in pieces of any sizes, in order.
+    """
+    header = _HEADER.pack(MAGIC, VERSION, 0, BLOCK_BYTES, sum(map(len, payload)), 0)
+    sums = b"".join(_CRC.pack(crc) for crc in _checksums(payload))
+    return [header, _checksum(header), *payload, sums, _checksum(sums)]
 
 
 def unwrap(data: bytes, name: str) -> memoryview:
@@ -92,6 +96,21 @@ def _payload_bytes(view: memoryview, name: str) -> int:
 def _blocks(view: memoryview) -> Iterator[memoryview]:
     for start in range(0, len(view), BLOCK_BYTES):
         yield view[start : start + BLOCK_BYTES]
+
+
+def _checksums(pieces: Sequence[bytes]) -> Iterator[int]:
+    """The CRC of every block of the joined pieces."""
+    crc, room = 0, BLOCK_BYTES
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            part, view = view[:room], view[room:]
+            crc, room = zlib.crc32(part, crc), room - len(part)
+            if not room:
+                yield crc
+                crc, room = 0, BLOCK_BYTES
+    if room < BLOCK_BYTES:
+        yield crc
 
 
 def _checksum(data: bytes | memoryview) -> bytes:

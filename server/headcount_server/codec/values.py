@@ -9,6 +9,7 @@ order, give equal bytes.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -24,6 +25,9 @@ DTYPES = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", 
 _ARRAY, _BITMAP, _CHUNKS = 1, 2, 3  # extension types
 _ARRAY_HEADER = struct.Struct("<3sxI Q")  # element type, zero, elements
 _CHUNK_BYTES = 1 << 30  # a msgpack extension holds less than 4 GiB
+_PIECE_BYTES = 1 << 20
+_LEAVES = {str, int, float, bool, type(None)}
+_LEAVES_AT_ONCE = 1_000
 _TYPES = {dict, list, str, bytes, int, float, bool, type(None), np.ndarray, BitMap}
 
 
@@ -38,6 +42,21 @@ def encode(value: Any) -> bytes:
         return bytes(packer.pack(value))
     except OverflowError as error:
         raise TypeError("a whole number in plain data is past 64 bits") from error
+
+
+def encode_in_pieces(value: Any) -> Iterator[bytes]:
+    """The bytes of ``encode``, in pieces of about a MiB or one array, as they are made. O(bytes).
+
+    Between two pieces other threads get their turn; nothing as large as the whole is made.
+    """
+    packer = msgpack.Packer(
+        default=_extension, use_bin_type=True, strict_types=True, autoreset=False
+    )
+    for _ in _packed(packer, value):
+        if len(packer.getbuffer()) >= _PIECE_BYTES:
+            yield packer.bytes()
+            packer.reset()
+    yield packer.bytes()
 
 
 def decode(data: bytes | memoryview) -> Any:
@@ -59,6 +78,38 @@ def decode(data: bytes | memoryview) -> Any:
         raise DataLoss(f"{len(data)} bytes of values can't be read: {error}") from error
     _check_type(type(value))
     return value
+
+
+def _packed(packer: msgpack.Packer, value: Any) -> Iterator[None]:
+    """Packs a value, with a stop after every part of it that is worth one."""
+    if type(value) is dict:
+        packer.pack_map_header(len(value))
+        for key, part in value.items():
+            packer.pack(key)
+            yield from _packed(packer, part)
+    elif type(value) is list:
+        packer.pack_array_header(len(value))
+        if value and type(value[0]) in _LEAVES:
+            for first in range(0, len(value), _LEAVES_AT_ONCE):
+                for part in value[first : first + _LEAVES_AT_ONCE]:
+                    packer.pack(part)
+                yield
+        else:
+            for part in value:
+                yield from _packed(packer, part)
+    elif isinstance(value, np.ndarray) and value.nbytes > _CHUNK_BYTES:
+        yield from _packed_chunks(packer, value)
+    else:
+        packer.pack(value)
+        yield
+
+
+def _packed_chunks(packer: msgpack.Packer, value: NDArray[Any]) -> Iterator[None]:
+    chunks = _chunked(value)
+    packer.pack_array_header(len(chunks))
+    for chunk in chunks:
+        packer.pack(chunk)
+        yield
 
 
 def _extension(value: Any) -> Any:

@@ -1,17 +1,17 @@
 """An audience as plain data, a part for each structure, and back.
 
-Parts are what snapshots keep as files. The same contents give the same parts. Arrays may be the
-live structures' own: encode them before the audience changes.
+Parts are what snapshots keep as files. The same contents give the same parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pyroaring import BitMap
 
-from headcount_server.core.attributes import load_index
+from headcount_server.core.attributes import AttributeIndex, load_index
+from headcount_server.core.attributes.coded import CodedIndex
 from headcount_server.core.audience import KNOWN_SINCE, Audience
 from headcount_server.core.changes import Changes
 from headcount_server.core.events.store import EventStore
@@ -25,27 +25,57 @@ from headcount_server.limits import Limits
 Parts = dict[str, Any]
 
 
-def dump_audience(audience: Audience) -> Parts:
-    """Name of a part -> plain data. O(contents)."""
-    parts: Parts = {
-        "audience": {
+class FrozenAudience:
+    """An audience as it was at one revision; the audience's later writes leave it alone.
+
+    Making one is O(pages + bitmaps) and is done where the audience is written; ``parts`` may be
+    called once, in any thread, while the audience goes on.
+    """
+
+    def __init__(self, audience: Audience) -> None:
+        self.name = audience.name
+        self.revision = audience.revision
+        self.create_time_us = audience.create_time_us
+        self.subscriber_count = audience.subscriber_count
+        self.event_count = audience.event_count
+        self._head: Parts = {
             "name": audience.name,
             "schema": SCHEMA.encode(audience.schema),
             "create_time_us": audience.create_time_us,
             "revision": audience.revision,
             "schema_version": audience.schema_version,
             "next_order": audience.next_order,
-            "segments": [_dump_segment(s) for _, s in sorted(audience.segments.items())],
-        },
-        "keys": audience.keys.dump(),
-        "known_since": audience.known_since.dump(),
-        "changes": audience.changes.dump(),
-    }
-    for name, index in sorted(audience.attributes.items()):
-        parts[f"attribute.{name}"] = index.dump()
-    for name, store in sorted(audience.events.items()):
-        parts[f"event.{name}"] = store.dump()
-    return parts
+            "changes_from": audience.changes.first_day,
+        }
+        self._segments = [segment for _, segment in sorted(audience.segments.items())]
+        self._keys: KeyDirectory | None = audience.keys.freeze()
+        self._changes = audience.changes.dump()
+        self._indexes = [("known_since", _frozen(audience.known_since))]
+        for name, index in sorted(audience.attributes.items()):
+            self._indexes.append((f"attribute.{name}", _frozen(index)))
+        self._events = [
+            (f"event.{name}", store.detached()) for name, store in sorted(audience.events.items())
+        ]
+
+    def parts(self) -> Iterator[tuple[str, Any]]:
+        """Name of a part and its plain data; what was given is let go. O(contents)."""
+        assert self._keys is not None
+        yield "audience", {**self._head, "segments": [_dump_segment(s) for s in self._segments]}
+        keys, self._keys = self._keys, None
+        yield "keys", keys.dump()
+        del keys
+        yield "changes", self._changes
+        while self._indexes:
+            name, (index, spellings) = self._indexes.pop(0)
+            yield name, _dump_index(index, spellings)
+        while self._events:
+            name, store = self._events.pop(0)
+            yield name, store.dump()
+
+
+def dump_audience(audience: Audience) -> Parts:
+    """Name of a part -> plain data. O(contents)."""
+    return dict(FrozenAudience(audience).parts())
 
 
 def load_audience(parts: Mapping[str, Any], limits: Limits) -> Audience:
@@ -71,6 +101,7 @@ def _load(parts: Mapping[str, Any], limits: Limits) -> Audience:
     audience.keys = KeyDirectory.load(parts["keys"], limits)
     audience.known_since = load_index(KNOWN_SINCE, parts["known_since"])
     audience.changes = Changes.load(parts["changes"])
+    audience.changes.first_day = head.get("changes_from")
     for attribute in schema.attributes:
         part = parts[f"attribute.{attribute.name}"]
         audience.attributes[attribute.name] = load_index(attribute, part)
@@ -93,6 +124,19 @@ def _check(audience: Audience) -> None:
     for name, index in audience.attributes.items():
         if not index.exists.issubset(everyone):
             raise DataLoss(f"attribute {name!r} has values of subscribers that don't exist")
+
+
+def _frozen(index: AttributeIndex) -> tuple[AttributeIndex, int]:
+    """A frozen index and how many spellings it knew: its dictionary goes on growing."""
+    known = len(index.dictionary) if isinstance(index, CodedIndex) else 0
+    return index.freeze(), known
+
+
+def _dump_index(index: AttributeIndex, known: int) -> Parts:
+    part = index.dump()
+    if isinstance(index, CodedIndex):
+        part["spellings"] = part["spellings"][:known]
+    return part
 
 
 def _dump_segment(segment: Segment) -> Parts:

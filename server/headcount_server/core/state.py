@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from headcount_server.core.audience import Audience
-from headcount_server.core.audience_dump import dump_audience, load_audience
+from headcount_server.core.audience_dump import FrozenAudience, dump_audience, load_audience
 from headcount_server.core.commands import (
     Applied,
     Command,
@@ -118,6 +118,10 @@ class State:
             del self.audiences[command.audience]
             return Applied(audience.revision)
         return _apply_to(audience, command, self.limits)
+
+    def freeze_audience(self, name: str) -> FrozenAudience:
+        """One audience as it is now, to be dumped while writes go on. O(pages + bitmaps)."""
+        return FrozenAudience(self.audience(name))
 
     def dump_audience(self, name: str) -> dict[str, Any]:
         """One audience as plain data, a part for each structure (see ``audience_dump``)."""

@@ -4,8 +4,8 @@ Invariants:
 - State changes only in ``_applied`` and ``_restored``, by whoever holds ``_turn``; a command is
   validated, made durable by the log and applied in one turn, in the order of arrival.
 - Reads happen on the loop between turns' steps, and never see a command half applied.
-- While an audience is dumped and encoded for a snapshot, its turn is held: writes wait, reads go
-  on. Files are written after that, in a thread.
+- For a snapshot all audiences are frozen in one turn, which costs milliseconds; a thread encodes
+  and writes them part by part while reads and writes go on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import psutil
 from headcount_server.codec.commands import encode_command
 from headcount_server.codec.manifest import AudienceEntry, Manifest
 from headcount_server.core.audience import Audience
+from headcount_server.core.audience_dump import FrozenAudience
 from headcount_server.core.commands import Applied, Command, DeleteAudience
 from headcount_server.core.state import State
 from headcount_server.engine.clock import Clock
@@ -293,8 +294,8 @@ class Engine:
         try:
             writer = await asyncio.to_thread(store.begin, name or _timed_name(now_us), now_us)
             try:
-                for audience in sorted(self._core.audiences):
-                    await self._add(writer, audience)
+                for audience in await self._frozen(writer.previous):
+                    await asyncio.to_thread(_add, writer, audience)
                 manifest = await asyncio.to_thread(writer.commit)
             except BaseException:
                 await asyncio.to_thread(writer.abort)
@@ -311,42 +312,24 @@ class Engine:
         _log.info("snapshot %s: %d bytes", manifest.name, manifest.size_bytes)
         return manifest
 
-    async def _add(self, writer: SnapshotWriter, name: str) -> None:
+    async def _frozen(self, previous: Manifest | None) -> list[FrozenAudience | AudienceEntry]:
+        """All audiences at one moment: frozen, or as they are in the snapshot before."""
+        found: list[FrozenAudience | AudienceEntry] = []
         async with self._turn:
-            audience = self._core.audiences.get(name)
-            if audience is None:  # deleted meanwhile
-                return
-            entry = AudienceEntry(
-                name,
-                audience.revision,
-                audience.create_time_us,
-                audience.subscriber_count,
-                audience.event_count,
-                (),
-            )
-            same = self._unchanged(writer.previous, entry)
-            parts = (
-                None
-                if same
-                else await asyncio.to_thread(encode_parts, self._core.dump_audience(name))
-            )
-        if same:
-            await asyncio.to_thread(writer.carry, same)
-        else:
-            assert parts is not None
-            await asyncio.to_thread(writer.add, entry, parts)
+            for name in sorted(self._core.audiences):
+                same = self._unchanged(previous, self._core.audiences[name])
+                found.append(same or self._core.freeze_audience(name))
+                await asyncio.sleep(0)  # reads get their chance between two audiences
+        return found
 
-    def _unchanged(self, previous: Manifest | None, now: AudienceEntry) -> AudienceEntry | None:
+    def _unchanged(self, previous: Manifest | None, now: Audience) -> AudienceEntry | None:
         """The audience in the previous snapshot, if it is the same state, by its revision."""
         if previous is None or previous != self._saved:
             return None
         for entry in previous.audiences:
             if entry.name == now.name:
-                is_same = (entry.create_time_us, entry.revision) == (
-                    now.create_time_us,
-                    now.revision,
-                )
-                return entry if is_same else None
+                same = (entry.create_time_us, entry.revision) == (now.create_time_us, now.revision)
+                return entry if same else None
         return None
 
     async def _restored(self, snapshot: str) -> Manifest:
@@ -393,6 +376,22 @@ class Engine:
     async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Work that is finished even where the caller gives up."""
         return await asyncio.shield(self._begin(work))
+
+
+def _add(writer: SnapshotWriter, audience: FrozenAudience | AudienceEntry) -> None:
+    """Writes an audience into a snapshot part by part, in a thread."""
+    if isinstance(audience, AudienceEntry):
+        writer.carry(audience)
+        return
+    entry = AudienceEntry(
+        audience.name,
+        audience.revision,
+        audience.create_time_us,
+        audience.subscriber_count,
+        audience.event_count,
+        (),
+    )
+    writer.add(entry, encode_parts(audience.parts()))
 
 
 def _info(manifest: Manifest) -> SnapshotInfo:

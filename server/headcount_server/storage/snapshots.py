@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,10 @@ class Report:
     faults: tuple[str, ...]
 
 
-def encode_parts(parts: Mapping[str, Any]) -> list[EncodedPart]:
-    """The files of an audience's dump; nothing of them is shared with the dump. O(bytes)."""
-    return [EncodedPart(part, envelope.wrap(values.encode(v))) for part, v in parts.items()]
+def encode_parts(parts: Iterable[tuple[str, Any]]) -> Iterator[EncodedPart]:
+    """The files of an audience's parts, each made when it is asked for. O(bytes)."""
+    for part, value in parts:
+        yield EncodedPart(part, envelope.wrap(list(values.encode_in_pieces(value))))
 
 
 class SnapshotStore:
@@ -250,7 +251,7 @@ class SnapshotWriter:
         }
         files.make_directory(self._path)
 
-    def add(self, audience: AudienceEntry, parts: Sequence[EncodedPart]) -> None:
+    def add(self, audience: AudienceEntry, parts: Iterable[EncodedPart]) -> None:
         """Writes an audience, of whose entry the files are still missing. O(bytes)."""
         written = tuple(self._write(part, self._file(part.part)) for part in parts)
         self._append(replace(audience, files=written))

@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 def test_a_file_of_values_is_laid_out_as_specified():
     payload = bytes(range(256)) * 5000
-    data = b"".join(envelope.wrap(payload))
+    data = b"".join(envelope.wrap([payload]))
     magic, version, zero, block, length, last = struct.unpack_from("<8sHHIQI", data)
     assert (magic, version, zero, block, length, last) == (
         b"HCVALUE\n", 1, 0, 1_048_576, len(payload), 0,

@@ -138,3 +138,17 @@ def test_any_bytes_are_plain_data_or_refused(data):
     except DataLoss:
         return
     assert same(value, values.decode(values.encode(value)))
+
+
+def test_pieces_joined_are_the_bytes_of_the_whole():
+    value = {
+        "codes": np.arange(400_000),
+        "texts": [f"value {i}" for i in range(3_000)],
+        "pages": [{"block": i, "values": np.arange(70_000), "rows": BitMap([i])} for i in range(5)],
+        "mixed": [1, "a", None, [2.5, b"x"]],
+        "nested": [[1, 2], [], ["a"]],
+        "empty": {},
+    }
+    pieces = list(values.encode_in_pieces(value))
+    assert len(pieces) > 3
+    assert b"".join(pieces) == values.encode(value)

@@ -360,9 +360,9 @@ async def test_snapshots_are_listed_the_newest_first_and_the_oldest_go():
 @running
 async def test_audiences_that_did_not_change_are_not_encoded_again(monkeypatch):
     dumped = []
-    dump = State.dump_audience
+    freeze = State.freeze_audience
     monkeypatch.setattr(
-        State, "dump_audience", lambda self, name: dumped.append(name) or dump(self, name)
+        State, "freeze_audience", lambda self, name: dumped.append(name) or freeze(self, name)
     )
     engine = await started(memory_store())
     await engine.write(create("cafe"))

@@ -16,7 +16,8 @@ def data(tmp_path):
     store.clean()
     for name, value in (("a", 1), ("b", 2)):
         writer = store.begin(name, 1)
-        writer.add(AudienceEntry("shop", 1, 1, 0, 0, ()), encode_parts({"keys": {"value": value}}))
+        parts = encode_parts([("keys", {"value": value})])
+        writer.add(AudienceEntry("shop", 1, 1, 0, 0, ()), parts)
         writer.commit()
     return tmp_path
 

@@ -55,7 +55,7 @@ def take(store, name, revision=1, audiences=("shop",)):
     writer = store.begin(name, 1_000 * revision)
     try:
         for audience in audiences:
-            writer.add(entry(audience, revision), encode_parts(parts(revision)))
+            writer.add(entry(audience, revision), encode_parts(parts(revision).items()))
         return writer.commit()
     except OSError:
         writer.abort()
@@ -110,7 +110,7 @@ def test_an_audience_that_did_not_change_is_carried_over(store, files):
     take(store, "a", 1, ("cafe", "shop"))
     files.written.clear()
     writer = store.begin("b", 5)
-    writer.add(entry("bar", 4), encode_parts({"audience": {"revision": 4}}))
+    writer.add(entry("bar", 4), encode_parts([("audience", {"revision": 4})]))
     writer.carry(writer.previous.audiences[1])
     manifest = writer.commit()
     assert files.written == ["0001.audience", "MANIFEST"]
@@ -247,8 +247,8 @@ def test_a_damaged_manifest_stops_the_start_but_not_the_next_snapshot(store, fil
 
 def test_a_file_that_can_be_read_but_means_nothing_names_itself(store, files):
     writer = store.begin("a", 1)
-    encoded = encode_parts(parts(1))
-    encoded[1].pieces[:] = envelope.wrap(b"\xc1")
+    encoded = list(encode_parts(parts(1).items()))
+    encoded[1].pieces[:] = envelope.wrap([b"\xc1"])
     writer.add(entry("shop", 1), encoded)
     manifest = writer.commit()
     with pytest.raises(DataLoss, match=r"a/0001\.keys: 1 bytes of values can't be read"):

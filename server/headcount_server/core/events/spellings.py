@@ -133,9 +133,15 @@ class Spellings:
         return wider
 
     def dump(self, size: int) -> list[str | None]:
-        """Code -> spelling of the first ``size`` codes, None for one forgotten."""
+        """Code -> spelling of the first ``size`` codes, None for one forgotten.
+
+        Another thread may add spellings meanwhile: they come after those.
+        """
+        known = self._dictionary.spellings
+        if self._live is None:
+            return [*known[:size]]
         result: list[str | None] = [None] * size
-        for code, spelling in zip(self._codes(), self._dictionary.spellings, strict=True):
+        for code, spelling in zip(self._live, known, strict=False):
             if code < size:
                 result[code] = spelling
         return result

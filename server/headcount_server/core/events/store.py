@@ -152,6 +152,19 @@ class EventStore(EventView):
         """The present state, read-only, which later writes leave alone. O(days), and O(pending)."""
         return EventView(self.schema, self.calendar, self.cache, self.contents().copy())
 
+    def detached(self) -> EventStore:
+        """A store of the present state that shares nothing that changes. O(days).
+
+        Pending events stay pending in both. Another thread may settle and dump it while this one
+        goes on: chunks and the columns of a tail never change, spellings only grow.
+        """
+        state = self._contents
+        other = EventStore(self.schema, self.calendar)
+        other._contents = state.copy()
+        other._tail = list(self._tail)
+        other._tail_length = self._tail_length
+        return other
+
     def dump(self) -> dict[str, dump.Plain]:
         """Plain data that ``load`` reads, the same after the same writes. O(events)."""
         self.compact()
