@@ -1,9 +1,9 @@
 """CSV files by RFC 4180: UTF-8, a header line, quotes doubled in quoted fields.
 
-Blocks without quotes are read by Arrow, blocks with quotes at once, if all of their rows fit and are
-a line each; any other block is read record by record, which finds the bad lines exactly. All three
-give the same rows. Lines that are empty are left
-out. A quote that is never closed spoils its own line only.
+Blocks are read by Arrow if every quote is plainly around a whole field, else by the ``csv`` module
+at once, and if not all of their rows fit and are a line each, record by record, which finds the bad
+lines exactly. All three give the same rows. Lines that are empty are left out. A quote that is never
+closed spoils its own line only.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class _Blocks:
 
     def _block(self, block: bytes) -> Chunk | None:
         """The rows of whole lines; None where a record needs more of the file."""
-        chunk = self._at_once(block) if b'"' in block else self._by_arrow(block)
+        chunk = self._by_arrow(block) or self._at_once(block)
         if chunk is None:
             return self._one_by_one(block)
         self._buffer = self._buffer[len(block) :]
@@ -140,7 +140,7 @@ class _Blocks:
 
     def _at_once(self, block: bytes) -> Chunk | None:
         """All rows of a block with quotes, or None where they must be looked at one by one."""
-        if len(self._columns) == 1 or not (block.endswith(b"\n") or self._at_end):
+        if b'"' not in block or len(self._columns) == 1:
             return None
         try:
             text = io.StringIO(block.decode("utf-8"), newline="")
@@ -158,7 +158,9 @@ class _Blocks:
         if len(self._columns) == 1:
             return None
         plain = block.replace(b"\r\n", b"\n") if b"\r" in block else block
-        if b"\r" in plain:
+        if b"\r" in plain or b"\n\n" in plain or plain.startswith(b"\n"):
+            return None
+        if not _is_plainly_quoted(plain, self._delimiter):
             return None
         names = [str(i) for i in range(len(self._columns))]
         types = {str(i): pa.string() for i, _ in self._wanted}
@@ -168,9 +170,7 @@ class _Blocks:
                 arrow_csv.ReadOptions(
                     use_threads=False, block_size=len(plain) + 1, column_names=names
                 ),
-                arrow_csv.ParseOptions(
-                    delimiter=self._delimiter, quote_char=False, ignore_empty_lines=False
-                ),
+                arrow_csv.ParseOptions(delimiter=self._delimiter, ignore_empty_lines=False),
                 arrow_csv.ConvertOptions(
                     column_types=types, include_columns=list(types), strings_can_be_null=False
                 ),
@@ -242,6 +242,19 @@ class _Blocks:
     def _is_hopeless(self, lines: list[str], start: int) -> bool:
         """Whether more of the file can't finish the record that begins at a line."""
         return self._at_end or sum(map(len, lines[start:])) > RECORD_BYTES_MAX
+
+
+def _is_plainly_quoted(block: bytes, delimiter: str) -> bool:
+    """Whether quotes stand only around whole fields, and none inside them. O(block)."""
+    if b'"' not in block:
+        return True
+    text = np.frombuffer(b"\n" + block + b"\n", np.uint8)
+    quotes = np.flatnonzero(text == ord('"'))
+    before, after = text[quotes - 1], text[quotes + 1]
+    opens = (before == ord(delimiter)) | (before == ord("\n"))
+    closes = (after == ord(delimiter)) | (after == ord("\n"))
+    odd = np.arange(len(quotes)) % 2 == 1
+    return len(quotes) % 2 == 0 and bool(np.all((opens != odd) & (closes == odd)))
 
 
 def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, int, list[str], str]]:
