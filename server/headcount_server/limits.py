@@ -20,6 +20,7 @@ REGEX_MEMORY_MAX = 4 << 20  # bytes of a compiled pattern and its scratch; 20 ms
 NUMBER_DIGITS_MAX = 1_000  # of one literal of a rule; a value has 19, arithmetic is quadratic
 SNAPSHOTS_KEPT_DEFAULT = 3
 CHANGE_DAYS_DEFAULT = 400  # how long `changed in …` remembers
+CHANGE_DAYS_SPARE = 31  # kept beyond that, for questions as of a day not long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Limits:
     rule_nodes_max: int = 10_000
     list_values_max: int = 100_000
     rule_text_bytes_max: int = 1 << 20
+    tolerant_tokens_max: int = 120_000  # commas apart; a list of 100,000 values fits, 1.5 s to read
+    recovery_tokens_max: int = 40_000  # of an unfinished text; 10,000 conditions fit, 1 s to read
     pattern_length_max: int = 4_096  # characters of one like or regular expression
     key_bytes_max: int = 255
     uint32_key_max: int = 2**28  # keys are rows; a sparse id space costs memory

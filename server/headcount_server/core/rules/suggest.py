@@ -18,6 +18,7 @@ from headcount_server.core.rules.build_literals import MONTHS, WEEKDAYS, unquote
 from headcount_server.core.rules.parser import check_text
 from headcount_server.core.rules.piece import Piece
 from headcount_server.core.rules.recovery import END, Recovery
+from headcount_server.core.rules.tokens import check_recovery
 from headcount_server.core.rules.tree import Span
 from headcount_server.errors import InvalidInput, Violation
 from headcount_server.limits import DEFAULT_LIMITS, Limits
@@ -98,7 +99,7 @@ def expectations(text: str, position: int, limits: Limits = DEFAULT_LIMITS) -> E
     Raises:
         InvalidInput: the position is outside the text (``OUT_OF_RANGE``), or the text was broken
             UTF-8 (``INVALID_TEXT``).
-        LimitExceeded: the text is too long.
+        LimitExceeded: the text, or the part before the place, is too long.
     """
     check_text(text, limits)
     if not 0 <= position <= len(text):
@@ -107,7 +108,9 @@ def expectations(text: str, position: int, limits: Limits = DEFAULT_LIMITS) -> E
     typed = _typed(text, position)
     if typed is None:
         return Expectations((), (), "", Span(position, position), False, None, "")
-    recovery = Recovery(text[: typed.span.start])
+    before = text[: typed.span.start]
+    check_recovery(before, len(before), limits)
+    recovery = Recovery(before)
     recovery.read()
     return _Stack(recovery).expectations(typed)
 

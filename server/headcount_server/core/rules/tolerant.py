@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from lark.exceptions import UnexpectedInput
+from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.parser import check_parsed, check_text, grammar
 from headcount_server.core.rules.piece import BadTokenError
-from headcount_server.core.rules.recovery import HOLE, NO_WEIGHT, Recovery
+from headcount_server.core.rules.recovery import END, HOLE, NO_WEIGHT, Recovery
+from headcount_server.core.rules.tokens import check_recovery, check_tolerant
 from headcount_server.core.rules.tree import Rule
 from headcount_server.errors import Violation
 from headcount_server.limits import DEFAULT_LIMITS, Limits
@@ -39,23 +40,33 @@ def parse_tolerant(text: str, limits: Limits = DEFAULT_LIMITS) -> Tolerant:
     parenthesis that isn't closed is told and closed at the end; inside one that holds values,
     ``and`` and ``or`` end the condition too.
 
-    About 20 µs a token, O(length): long texts don't belong on an event loop.
+    About 20 µs a token, O(length), and bounded: a second or two for the worst text. Long texts
+    don't belong on an event loop.
 
     Raises:
         InvalidRule: the text was broken UTF-8.
-        LimitExceeded: text, depth, nodes, a list, a sequence or a number past its limit, with what
-            is left out still counted.
+        LimitExceeded: text, tokens, depth, nodes, a list, a sequence or a number past its limit,
+            with what is left out still counted.
     """
     check_text(text, limits)
+    check_tolerant(text, limits)
     try:
         rule: Rule = cast(Any, grammar().parse(text)).value
-    except (UnexpectedInput, BadTokenError):
+    except (UnexpectedInput, BadTokenError) as error:
+        check_recovery(text, _start(text, error), limits)
         recovery = Recovery(text)
         rule = recovery.finish()
         check_parsed(text, rule, limits)
         return Tolerant(_pruned(rule), tuple(recovery.faults))
     check_parsed(text, rule, limits)
     return Tolerant(rule, ())
+
+
+def _start(text: str, error: UnexpectedInput | BadTokenError) -> int:
+    if isinstance(error, BadTokenError):
+        return error.span.start
+    ended = isinstance(error, UnexpectedToken) and error.token.type == END
+    return len(text) if ended else cast(int, error.pos_in_stream)
 
 
 def _pruned(rule: Rule | None) -> Rule | None:
