@@ -19,7 +19,7 @@ demo: $(STAMP) ## a server with made-up data, and questions to it; ONCE=1 ends b
 	$(BIN)/headcount demo $(if $(ONCE),--once)
 
 test: $(STAMP) ## all tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: lint types test ## what CI runs
 
