@@ -103,22 +103,23 @@ def targets_of(layout: Layout, columns: Sequence[str], choices: Choices) -> dict
     Raises:
         FileFault: a column that is neither declared nor mapped, two for one target, or one missing.
     """
-    found: dict[str, str] = {}
+    found = {
+        column: choices.mapped.get(column, column)
+        for column in columns
+        if column not in choices.ignored
+    }
+    for target in layout.required:
+        if target not in found.values():
+            _refuse_missing(layout, target, list(found))
     by_target: dict[str, str] = {}
-    for column in columns:
-        if column in choices.ignored:
-            continue
-        target = choices.mapped.get(column, column)
+    for column, target in found.items():
         _check_known(layout, column, target, choices)
         if target in by_target:
             raise FileFault(
                 f'columns "{by_target[target]}" and "{column}" would both be "{target}"; leave one'
-                f" out with --ignore"
+                " out with --ignore"
             )
-        found[column] = by_target[target] = target
-    for target in layout.required:
-        if target not in by_target:
-            _refuse_missing(layout, target, columns)
+        by_target[target] = column
     return found
 
 
