@@ -31,14 +31,11 @@ def between(sums: tuple[Column, ...], low: int | None, high: int | None) -> Mask
 
 
 def values_between(values: Column, low: int | None, high: int | None) -> Mask:
-    """Which 64-bit values lie in the range, ends included. O(n)."""
+    """Which values lie in the range, ends included, which may be beyond 64 bits. O(n)."""
     mask = np.ones(len(values), dtype=np.bool_)
-    ends = np.iinfo(values.dtype)
-    if (low is not None and low > ends.max) or (high is not None and high < ends.min):
-        return ~mask
-    if low is not None and low > ends.min:
+    if low is not None:
         mask &= values >= low
-    if high is not None and high < ends.max:
+    if high is not None:
         mask &= values <= high
     return mask
 

@@ -148,8 +148,8 @@ def _values(parts: Sequence[Part]) -> Table:
         nothing = np.zeros(0, dtype=np.int64)
         return Table(np.zeros(0, dtype=np.uint32), (nothing, nothing))
     low = min(int(part.values.min()) for part in parts)
-    high = max(int(part.values.max()) for part in parts)
-    if high - low >= 1 << _KEY_BITS:
+    width = max(int(part.values.max()) for part in parts) - low + 1
+    if width > 1 << _KEY_BITS:
         rows = np.concatenate([part.rows for part in parts])
         values = np.concatenate([part.values for part in parts])
         return _counted(rows, values, np.ones(len(rows), dtype=np.int64))
@@ -186,11 +186,11 @@ def _counted(rows: Rows, values: Column, counts: Int64s) -> Table:
 
 
 def _narrow(column: Column) -> Column:
-    """The same numbers in 32 signed bits where they fit."""
-    ends = np.iinfo(np.int32)
-    if len(column) and (int(column.min()) < ends.min or int(column.max()) > ends.max):
-        return column.astype(np.int64, copy=False)
-    return column.astype(np.int32)
+    """The same numbers in the narrowest signed integers that hold them."""
+    if not len(column):
+        return column
+    ends = (int(column.min()), int(column.max()))
+    return column.astype(np.result_type(*(np.min_scalar_type(min(n, -n - 1)) for n in ends)))
 
 
 def _magnitude(sums: tuple[Column, ...]) -> int:
