@@ -30,7 +30,8 @@ def cdnow(tmp_path_factory):
         found.load(file, 69_659, "--events", "--event", "purchase", "--create-missing")
         found.tables.execute(
             f"""create table ev as select key as id, time as d, units, dollars from
-            read_csv('{file}', types = {{'key': 'varchar', 'time': 'date', 'dollars': 'decimal(12,2)'}});
+            read_csv('{file}', types = {{'key': 'varchar', 'time': 'date',
+            'dollars': 'decimal(12,2)'}});
             create table sub as select distinct id from ev"""
         )
         yield found
