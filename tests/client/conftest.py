@@ -5,7 +5,6 @@ import os
 from types import SimpleNamespace
 
 import pytest
-
 from headcount_client import Client
 from headcount_client.cli import app, output
 from headcount_server.app import embedded

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 from click import Command, Group
-
 from headcount_client.cli import app
 from headcount_server.app import embedded
 
@@ -24,9 +23,7 @@ def filled(client, shop):
             {"key": "c", "country": "AT", "status": "active"},
         ],
     )
-    client.record_events(
-        shop, [{"key": "a", "time": NOON, "event": "open", "campaign": "spring"}]
-    )
+    client.record_events(shop, [{"key": "a", "time": NOON, "event": "open", "campaign": "spring"}])
     return shop
 
 
@@ -76,7 +73,7 @@ def test_rules_come_from_files_and_standard_input(run, filled, monkeypatch):
 
 
 def test_parameters(run, filled):
-    Path("countries.txt").write_text("DE\nsay \"x\"\n")
+    Path("countries.txt").write_text('DE\nsay "x"\n')
     Path("ages.txt").write_text("30\n40\n")
     for rule, params, count in (
         ("age >= $low", ["low=40"], 1),
@@ -107,7 +104,7 @@ def test_a_fault_of_a_rule_is_shown_at_its_place(run, filled):
     at = lines.index('  2 |   contry = "AT"')
     assert lines[at + 1].startswith("        ^^^^^^")
     assert 'did you mean "country"?' in found.err
-    within = run("count", filled, "everyone", "--within", 'country =')
+    within = run("count", filled, "everyone", "--within", "country =")
     assert within.code == 3
     assert "\n  country =\n           ^" in within.err
     assert "expected" in within.err
@@ -135,9 +132,8 @@ def test_breakdown(run, filled):
         "--json",
     ).json  # fmt: skip
     assert [one["attribute"] for one in found["breakdowns"]] == ["age", "country"]
-    assert [(one["value"], one["count"]) for one in found["values"]] == [
-        ("[0, 35)", 1), ("[35, 50)", 1)
-    ]  # fmt: skip
+    counts = {one["value"]: one["count"] for one in found["values"]}
+    assert (counts["[0, 35)"], counts["[35, 50)"], sum(counts.values())) == (1, 1, 2)
     assert "no value" in run("breakdown", filled, "everyone", "--by", "age").out
     assert run("breakdown", filled, "everyone", "--by", "age", "--edges", "x").code == 2
 
@@ -159,7 +155,9 @@ def test_members_and_export(run, filled):
 
 def test_match(run, filled):
     run("segment", "create", filled, "german", 'country = "DE"')
-    found = run("match", filled, "c", "--rule", 'status = "active"', "--segment", "german", "--json")
+    found = run(
+        "match", filled, "c", "--rule", 'status = "active"', "--segment", "german", "--json"
+    )
     assert [(one["segment"], one["matches"]) for one in found.json[0]["results"]] == [
         ("", True), ("german", False)
     ]  # fmt: skip
@@ -171,7 +169,9 @@ def test_segments(run, filled):
     created = run("segment", "create", filled, "young", "age < 35", "--history", "30", "--json")
     assert created.json[0]["rule"] == "age < 35"
     assert created.json[0]["history_days"] == 30
-    assert run("segment", "update", filled, "young", "age<36", "--json").json[0]["rule"] == "age < 36"
+    assert (
+        run("segment", "update", filled, "young", "age<36", "--json").json[0]["rule"] == "age < 36"
+    )
     assert "age < 36" in run("segment", "show", filled, "young").out
     assert [one["name"] for one in run("segment", "list", filled, "--json").json[0]] == ["young"]
     assert run("segment", "create", filled, "young", "everyone").code == 3
@@ -278,9 +278,7 @@ def test_every_command_has_help_with_an_example(run):
 
 def test_a_data_directory_without_a_server(run, tmp_path, monkeypatch):
     point = SimpleNamespace(load=lambda: embedded)
-    monkeypatch.setattr(
-        "headcount_client.cli.target.entry_points", lambda **_: [point]
-    )
+    monkeypatch.setattr("headcount_client.cli.target.entry_points", lambda **_: [point])
     Path("shop.toml").write_text('[attributes]\nage = "integer"\n')
     Path("people.csv").write_text("key,age\na,3\nb,4\n")
     data = str(tmp_path / "data")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
-
 from headcount_client import Location
+from pyarrow import parquet
 
 TRICKY = b"""\xef\xbb\xbfkey,country,tags,age,spend,signup,seen,vip,home,email,known_since\r
 a,DE,x|y,30,1.5,2026-01-02,2026-01-02T10:00:00,TRUE,"52.5,13.4","a@b.de",2020-01-01\r

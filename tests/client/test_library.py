@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-
 from headcount_client import AsyncClient, EventRow, Location, SubscriberRow, errors, upsert_request
 from headcount_client.rules import attr, did, everyone, param, prop, segment
 
@@ -38,7 +37,9 @@ def test_counts(client, filled):
     assert (found.total, found.reachable, found.audience_size) == (2, 1, 3)
     assert client.count(filled, attr("country") == "DE").total == 2
     assert client.count(filled, "age >= $low", parameters={"low": 40}).total == 1
-    assert client.count(filled, attr("country").in_(param("c")), parameters={"c": ["AT"]}).total == 1
+    assert (
+        client.count(filled, attr("country").in_(param("c")), parameters={"c": ["AT"]}).total == 1
+    )
     assert client.count(filled, everyone, within='country = "AT"').total == 1
     bought = did("purchase").where(prop("amount") >= Decimal("5.25")).in_last(7, "days")
     assert client.count(filled, bought, as_of=NOON).total == 1

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 from headcount.v1 import ingest_service_pb2, query_service_pb2, rule_pb2
 from headcount.v1.audience_service_pb2 import GetAudienceResponse
-
 from headcount_client.calls import listings, queries, resources, writes
 from headcount_client.calls.steps import method
 from headcount_client.client import Client
@@ -74,7 +73,9 @@ def test_a_rule_may_be_text_a_tree_or_built():
 
 
 def test_questions_are_rules_then_segments():
-    (exchange,) = requests(queries.overlap("shop", ["everyone", attr("a").is_set()], segments=["v"]))
+    (exchange,) = requests(
+        queries.overlap("shop", ["everyone", attr("a").is_set()], segments=["v"])
+    )
     kinds = [question.WhichOneof("question") for question in exchange.request.questions]
     assert kinds == ["rule_text", "rule", "segment"]
 

@@ -6,10 +6,11 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
+from headcount_client.cli.importing.columns import broken_texts, column, keys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headcount_client.cli.importing.columns import broken_texts, column, keys
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def values(kind, array, *, is_utc=True):
@@ -58,7 +59,7 @@ def values(kind, array, *, is_utc=True):
         ("date", pa.array(["2026-01-01", None]), ("texts", ["2026-01-01", ""])),
         ("timestamp", pa.array([datetime(1970, 1, 1, 0, 0, 1, 5), None]),
          ("integers", [1_000_005, None])),
-        ("timestamp", pa.array([datetime(1970, 1, 1, tzinfo=UTC)], pa.timestamp("ms", "Asia/Tokyo")),
+        ("timestamp", pa.array([EPOCH], pa.timestamp("ms", "Asia/Tokyo")),
          ("integers", [0])),
         ("timestamp", pa.array([1_500_000_000_000_000_001], pa.timestamp("ns")),
          ("texts", ["2017-07-14 02:40:00.000000001"])),

@@ -3,7 +3,6 @@
 import pytest
 from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
-
 from headcount_client import errors
 from headcount_client.errors import DETAILS_KEY, error_of
 from headcount_client.retry import NO_RETRY, RetryPolicy

@@ -1,7 +1,6 @@
 """Columns of files are checked before anything is imported."""
 
 import pytest
-
 from headcount_client.cli.importing.chunks import FileFault
 from headcount_client.cli.importing.layout import Choices, check_choices, layout_of, targets_of
 from headcount_client.results.convert import result
@@ -69,9 +68,11 @@ def test_faults_say_what_to_type(options, columns, choices, told):
 
 
 def test_a_column_that_no_file_has():
-    with pytest.raises(FileFault, match=r'--map idd: no file has a column "idd"; did you mean "id"'):
+    with pytest.raises(
+        FileFault, match=r'--map idd: no file has a column "idd"; did you mean "id"'
+    ):
         check_choices(Choices({"idd": "key"}), ["id", "age"])
-    with pytest.raises(FileFault, match="--ignore x: .* the columns are id"):
+    with pytest.raises(FileFault, match=r"--ignore x: .* the columns are id"):
         check_choices(Choices({}, frozenset({"x"})), ["id"])
 
 

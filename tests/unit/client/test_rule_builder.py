@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-
 from headcount_client.rules import (
     all_of,
     any_of,
@@ -166,8 +165,9 @@ SAME = {
     "count distinct(purchase.product) between 3 and 4": count_distinct(
         "purchase", "product"
     ).is_between(3, 4),
-    'favourite(purchase.category) = "shoes" in last 365 days': favourite("purchase", "category")
-    .in_last(365, "days")
+    'favourite(purchase.category) = "shoes" in last 365 days': favourite(
+        "purchase", "category"
+    ).in_last(365, "days")
     == "shoes",
     'favourite(purchase.category) in ("shoes", "bags")': favourite("purchase", "category").in_(
         ["shoes", "bags"]
@@ -213,7 +213,7 @@ def test_a_built_rule_is_the_parsed_one(text):
         (lambda: attr("a").in_(exactly("DE")), "a list of values is needed"),
         (lambda: attr("a").in_last(3, "fortnights"), "no unit"),
         (lambda: attr("a").within(3, "miles", (1, 2)), "km, m and mi"),
-        (lambda: did(), "one type of events"),
+        (did, "one type of events"),
         (lambda: did("a").where(), "one condition"),
         (lambda: did("a").within(3, "days"), "after= or before="),
         (lambda: did("a").at_least(2).then("b"), "neither a count"),

@@ -2,7 +2,6 @@
 
 import pytest
 from headcount.v1 import schema_pb2
-
 from headcount_client.schema import EventType, Schema, SchemaError, from_toml, to_message
 
 TEXT = """

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-
 from headcount_client import errors, results
 from headcount_client.cli.importing.chunks import Chunk, Rejected, text_array
 from headcount_client.cli.importing.layout import Layout
@@ -141,7 +140,9 @@ def test_lines_that_the_reader_refused_are_told_in_their_place():
 
 def test_strict_applies_what_is_before_the_first_bad_line_and_stops():
     server = Server()
-    tally, rejected, stopped = send(server, chunks(["a", "b"], ["c", "bad1", "d"], ["e"]), strict=True)
+    tally, rejected, stopped = send(
+        server, chunks(["a", "b"], ["c", "bad1", "d"], ["e"]), strict=True
+    )
     assert stopped
     assert server.applied == ["a", "b", "c"]
     assert [one.line for one in rejected] == [5]

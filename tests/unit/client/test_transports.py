@@ -15,7 +15,6 @@ from headcount.v1.ingest_service_pb2_grpc import (
     IngestServiceServicer,
     add_IngestServiceServicer_to_server,
 )
-
 from headcount_client import AsyncClient, Client, RetryPolicy, errors, upsert_request
 
 QUICK = RetryPolicy(attempts_max=4, backoff_s=0.001, backoff_max_s=0.002)

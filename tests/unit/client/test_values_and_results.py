@@ -13,7 +13,6 @@ from headcount.v1 import (
     schema_pb2,
     segment_service_pb2,
 )
-
 from headcount_client import results, values
 from headcount_client.results.convert import RESULTS, enum_name, result
 from headcount_client.values import Location

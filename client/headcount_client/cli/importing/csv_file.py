@@ -2,8 +2,8 @@
 
 Blocks are read by Arrow if every quote is plainly around a whole field, else by the ``csv`` module
 at once, and if not all of their rows fit and are a line each, record by record, which finds the bad
-lines exactly. All three give the same rows. Lines that are empty are left out. A quote that is never
-closed spoils its own line only.
+lines exactly. All three give the same rows. Lines that are empty are left out. A quote that is
+never closed spoils its own line only.
 """
 
 from __future__ import annotations
