@@ -19,6 +19,10 @@ SEQUENCE_STEPS_MAX = 8  # rules.md
 REGEX_MEMORY_MAX = 4 << 20  # bytes of a compiled pattern and its scratch; 20 ms to find out
 NUMBER_DIGITS_MAX = 1_000  # of one literal of a rule; a value has 19, arithmetic is quadratic
 SNAPSHOTS_KEPT_DEFAULT = 3
+LOG_SEGMENT_BYTES_DEFAULT = 64 << 20  # what a segment takes before another is begun
+SNAPSHOT_LOG_BYTES_DEFAULT = 1 << 30  # log after which a snapshot is taken: a minute of replay
+PRODUCER_REVISIONS_MAX = 1_024  # batches of one producer whose revisions are remembered
+PRODUCER_NAME_BYTES_MAX = 255
 CHANGE_DAYS_DEFAULT = 400  # how long `changed in …` remembers
 CHANGE_DAYS_SPARE = 31  # kept beyond that, for questions as of a day not long ago
 
@@ -57,6 +61,9 @@ class Limits:
     parameters_max: int = 1_000
     concurrent_streams_max: int = 1_000  # per connection
     pending_requests_max: int = 4_096
+    pending_write_bytes_max: int = 256 << 20  # of writes that wait for their turn
+    group_bytes_max: int = 16 << 20  # of writes that are made durable at once
+    producers_max: int = 10_000  # of one audience; the one silent for longest is forgotten
 
 
 DEFAULT_LIMITS = Limits()

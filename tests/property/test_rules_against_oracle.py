@@ -9,17 +9,14 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.oracle.model import Model
+from tests.property.answered import ANSWERED
 from tests.property.world import World
 from tests.strategies.audiences import cases
 from tests.strategies.edits import Advance, apply
-from tests.strategies.families import SPINE, Family
 from tests.strategies.histories import SEGMENTS, histories
 from tests.strategies.rules import questions, rules
 from tests.strategies.settings import settings as drawn_settings
 
-ANSWERED = SPINE | {
-    Family.PATTERN, Family.DOMAIN, Family.KEY, Family.KNOWN_SINCE, Family.HOURS, Family.ID_IN,
-}  # fmt: skip
 CALM = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 

@@ -32,7 +32,7 @@ from headcount_server.core.rules.tree import Rule
 from headcount_server.core.schema import AttributeSchema, AttributeType, Schema
 from headcount_server.core.segments import Segment
 from headcount_server.core.values import ValueColumn
-from headcount_server.limits import Limits
+from headcount_server.limits import CHANGE_DAYS_SPARE, Limits
 
 KNOWN_SINCE = AttributeSchema("known_since", AttributeType.TIMESTAMP)
 
@@ -138,7 +138,8 @@ class Audience:
                 self.attributes[values.attribute], rows, values, days
             ):
                 self.changes.add(values.attribute, changed, written, written_days)
-        self.changes.forget_before(self.calendar.day_of(command.time_us) - self.schema.change_days)
+        kept = self.schema.change_days + CHANGE_DAYS_SPARE
+        self.changes.forget_before(self.calendar.day_of(command.time_us) - kept)
         return int(np.count_nonzero(is_new))
 
     def record(self, command: RecordEvents) -> int:
@@ -222,7 +223,8 @@ class Audience:
     ) -> list[tuple[BitMap, Rows, NDArray[np.int64]]]:
         """Writes one column, a row's several values one after the other.
 
-        Returns the changed rows of each round with the rows written and their days.
+        Returns the rows whose value changed (to no equal one) in each round, with the rows written
+        and their days.
         """
         places = np.arange(len(rows)) if values.rows is None else values.rows
         written = rows[places]
@@ -232,7 +234,8 @@ class Audience:
             column = values.values if chosen is None else _taken(values.values, chosen)
             some = written if chosen is None else written[chosen]
             some_days = written_days if chosen is None else written_days[chosen]
-            rounds.append((index.write(some, column), some, some_days))
+            alike = index.respelled(some, column)
+            rounds.append((index.write(some, column) - alike, some, some_days))
         return rounds
 
 

@@ -46,6 +46,7 @@ class FrozenAudience:
             "schema_version": audience.schema_version,
             "next_order": audience.next_order,
             "changes_from": audience.changes.first_day,
+            "changes_from": audience.changes.first_day,
         }
         self._segments = [segment for _, segment in sorted(audience.segments.items())]
         self._keys: KeyDirectory | None = audience.keys.freeze()
@@ -101,6 +102,7 @@ def _load(parts: Mapping[str, Any], limits: Limits) -> Audience:
     audience.keys = KeyDirectory.load(parts["keys"], limits)
     audience.known_since = load_index(KNOWN_SINCE, parts["known_since"])
     audience.changes = Changes.load(parts["changes"])
+    audience.changes.first_day = head.get("changes_from")
     audience.changes.first_day = head.get("changes_from")
     for attribute in schema.attributes:
         part = parts[f"attribute.{attribute.name}"]

@@ -86,27 +86,13 @@ class Calendar:
 
     def days_of(self, us: NDArray[np.int64]) -> NDArray[np.int64]:
         """The days of many instants, in order. O(n), by one pass where the offset is constant."""
-        if us.size == 0:
-            return np.empty(0, dtype=np.int64)
-        low, high = int(us.min()), int(us.max())
-        if low < FIRST_US or high > LAST_US:
-            us = np.clip(us, FIRST_US, LAST_US)
-            low, high = _clamp(low), _clamp(high)
-        if high - low > 64 * _CHUNK_US:
-            numbers = us // _CHUNK_US
-            first = low // _CHUNK_US
-            present = np.flatnonzero(np.bincount(numbers - first)) + first
-            table = self._ensure(frozenset(int(chunk) for chunk in present))
-        else:
-            table = self._around(low, high)
-        if table.index(low) == table.index(high):
-            days = (us + table.offsets[table.index(low)]) // DAY_US
-        else:
-            places = np.searchsorted(np.array(table.starts), us, side="right") - 1
-            days = (us + np.array(table.offsets)[np.maximum(places, 0)]) // DAY_US
-        if low - FIRST_US < DAY_US or LAST_US - high < DAY_US:
-            days = np.clip(days, FIRST_DAY, LAST_DAY)
-        return days
+        local, near_the_ends = self._locals(us)
+        days = local // DAY_US
+        return np.clip(days, FIRST_DAY, LAST_DAY) if near_the_ends else days
+
+    def hours_of(self, us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The hour of the day, 0 to 23, that the zone's clocks show at many instants. O(n)."""
+        return self._locals(us)[0] % DAY_US // HOUR_US
 
     def latest_day(self, us: int) -> int:
         """The latest day that any instant up to ``us`` falls on.
@@ -191,6 +177,28 @@ class Calendar:
         end = us - (us + table.offsets[index]) % HOUR_US + HOUR_US
         change = table.end(index)
         return (end if change is None else min(end, change)) - 1
+
+    def _locals(self, us: NDArray[np.int64]) -> tuple[NDArray[np.int64], bool]:
+        """What the zone's clocks show, and whether a day of it may lie off the calendar."""
+        if us.size == 0:
+            return np.empty(0, dtype=np.int64), False
+        low, high = int(us.min()), int(us.max())
+        if low < FIRST_US or high > LAST_US:
+            us = np.clip(us, FIRST_US, LAST_US)
+            low, high = _clamp(low), _clamp(high)
+        if high - low > 64 * _CHUNK_US:
+            numbers = us // _CHUNK_US
+            first = low // _CHUNK_US
+            present = np.flatnonzero(np.bincount(numbers - first)) + first
+            table = self._ensure(frozenset(int(chunk) for chunk in present))
+        else:
+            table = self._around(low, high)
+        if table.index(low) == table.index(high):
+            local = us + table.offsets[table.index(low)]
+        else:
+            places = np.searchsorted(np.array(table.starts), us, side="right") - 1
+            local = us + np.array(table.offsets)[np.maximum(places, 0)]
+        return local, low - FIRST_US < DAY_US or LAST_US - high < DAY_US
 
     # --- the table of offsets ------------------------------------------------------------------
 

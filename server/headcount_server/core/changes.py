@@ -20,6 +20,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._days: dict[str, dict[int, BitMap]] = {}
+        self.first_day: int | None = None  # kept from this day on; None: nothing was dropped
 
     def add(
         self, attribute: str, changed: BitMap, rows: NDArray[np.uint32], days: NDArray[np.int64]
@@ -38,9 +39,11 @@ class Changes:
 
     def forget_before(self, day: int) -> None:
         """Drops what is older than ``day``."""
+        self.first_day = day if self.first_day is None else max(day, self.first_day)
         for attribute, by_day in self._days.items():
-            if any(old < day for old in by_day):
-                self._days[attribute] = {d: rows for d, rows in by_day.items() if d >= day}
+            if any(old < self.first_day for old in by_day):
+                kept = {d: rows for d, rows in by_day.items() if d >= self.first_day}
+                self._days[attribute] = kept
 
     def erase(self, rows: BitMap) -> None:
         """Leaves no trace of these rows."""

@@ -58,6 +58,13 @@ class AttributeIndex(ABC):
             self.version += 1
         return changed
 
+    def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
+        """Rows that a write with these arguments would change, but to an equal value.
+
+        Text is equal if it folds alike; only its spelling changes.
+        """
+        return bitmaps.EMPTY
+
     def erase(self, rows: BitMap) -> BitMap:
         """Remove the values of rows and every trace of what was written for them.
 

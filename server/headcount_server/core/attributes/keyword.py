@@ -14,7 +14,7 @@ from headcount_server.core.attributes.coded import CodedIndex, Codes
 from headcount_server.core.attributes.postings import Derived, make_keys
 from headcount_server.core.columns import Column
 from headcount_server.core.schema import AttributeSchema
-from headcount_server.core.texts import Dictionary
+from headcount_server.core.texts import Dictionary, fold
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 
@@ -43,6 +43,21 @@ class KeywordIndex(CodedIndex):
             codes = self.codes.take(bitmaps.to_array(members & self.exists))
             return self._named(np.bincount(codes, minlength=len(held)))
         return self._named(np.array([rows.intersection_cardinality(members) for rows in held]))
+
+    def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
+        """Rows that would get another spelling of the value they have."""
+        codes = self.codes.take(rows)
+        if not bool((codes != NO_CODE).any()):
+            return bitmaps.EMPTY
+        known, new = self.dictionary, values.data
+        return bitmaps.from_rows([
+            row
+            for row, code, text, present in zip(
+                rows.tolist(), codes.tolist(), new, values.present.tolist(), strict=True
+            )
+            if present and code != NO_CODE
+            and known.spellings[code] != text and known.folds[code] == fold(text)
+        ])  # fmt: skip
 
     def get(self, row: int) -> str | None:
         """The canonical value of one row, or None."""

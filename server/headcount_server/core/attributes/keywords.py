@@ -13,10 +13,10 @@ from pyroaring import BitMap
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.base import Rows, ascending
 from headcount_server.core.attributes.coded import CodedIndex, Codes
-from headcount_server.core.attributes.postings import Derived, Keys, make_keys
+from headcount_server.core.attributes.postings import Derived, Keys, grouped, make_keys
 from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import AttributeSchema
-from headcount_server.core.texts import Dictionary
+from headcount_server.core.texts import Dictionary, fold
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 
@@ -29,6 +29,7 @@ class KeywordsIndex(CodedIndex):
     def __init__(self, schema: AttributeSchema) -> None:
         super().__init__(schema)
         self._codes = RaggedColumn()  # rows that hold something -> bytes of their codes
+        self._sizes: Derived[list[BitMap], BitMap] = Derived()  # number of values -> rows
 
     def counts(self, members: BitMap) -> list[tuple[str, int]]:
         """How many of the members hold each value, without zeros; in order of first writing."""
@@ -48,18 +49,23 @@ class KeywordsIndex(CodedIndex):
         return np.bincount(owners, minlength=len(rows))
 
     def with_size(self, low: int | None, high: int | None) -> BitMap:
-        """Rows that hold from ``low`` to ``high`` values, both included; never a missing one.
+        """Rows that hold from ``low`` to ``high`` values, both included; never a missing one."""
+        held = self._sizes.get(self._apply_sizes, self._build_sizes)
+        stop = len(held) if high is None else min(high + 1, len(held))
+        return bitmaps.union(held[max(low or 0, 1) : max(stop, 0)])
 
-        O(rows with a value).
-        """
-        rows = bitmaps.to_array(self.exists)
-        sizes = self.sizes(rows)
-        good = np.ones(len(rows), np.bool_)
-        if low is not None:
-            good &= sizes >= low
-        if high is not None:
-            good &= sizes <= high
-        return bitmaps.from_sorted(rows[good])
+    def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
+        """Rows that would get other spellings of the same values."""
+        if not bitmaps.from_rows(rows).intersect(self.exists):
+            return bitmaps.EMPTY
+        new: Sequence[tuple[str, ...]] = values.data
+        return bitmaps.from_rows([
+            row
+            for row, old, texts, present in zip(
+                rows.tolist(), self.take(rows), new, values.present.tolist(), strict=True
+            )
+            if present and old is not None and set(map(fold, old)) == set(map(fold, texts))
+        ])  # fmt: skip
 
     def get(self, row: int) -> tuple[str, ...] | None:
         """The canonical value of one row, or None."""
@@ -78,6 +84,30 @@ class KeywordsIndex(CodedIndex):
     def dump(self) -> dict[str, Any]:
         """Plain data; the same contents give the same data."""
         return {"spellings": self.dictionary.dump(), "codes": self._codes.dump()}
+
+    def _build_sizes(self) -> list[BitMap]:
+        return self._grouped_by_size(bitmaps.to_array(self.exists))
+
+    def _apply_sizes(self, held: list[BitMap], changes: list[BitMap]) -> list[BitMap]:
+        changed = bitmaps.union(changes)
+        if len(changed) * 4 > len(self.exists):
+            return self._build_sizes()
+        moved = self._grouped_by_size(bitmaps.to_array(changed & self.exists))
+        stayed = [rows - changed for rows in held]
+        longest = max(len(stayed), len(moved))
+        stayed += [bitmaps.EMPTY] * (longest - len(stayed))
+        moved += [bitmaps.EMPTY] * (longest - len(moved))
+        return [bitmaps.union(pair) for pair in zip(stayed, moved, strict=True)]
+
+    def _grouped_by_size(self, rows: Rows) -> list[BitMap]:
+        sizes = self.sizes(rows)
+        return grouped(sizes, rows, int(sizes.max(initial=0)) + 1)
+
+    def _resized(self, rows: BitMap) -> BitMap:
+        """Notes that these rows changed."""
+        after = self._sizes.after(rows, len(rows))
+        self._sizes = after if after.is_rooted() else Derived()
+        return rows
 
     def _read(self, codes: bytes | None) -> tuple[str, ...] | None:
         if codes is None:
@@ -120,12 +150,13 @@ class KeywordsIndex(CodedIndex):
         has = np.fromiter((codes is not None for codes in new), np.bool_, len(new))
         self._toggle(np.concatenate([_keys(rows, old), _keys(rows, new)]), bool(had.any()))
         self._exist(rows[has & ~had], rows[had & ~has])
-        return bitmaps.from_sorted(rows)
+        return self._resized(bitmaps.from_sorted(rows))
 
     def _erase(self, rows: BitMap) -> bool:
         gone = bitmaps.to_array(rows)
         self._toggle(_keys(gone, self._codes.take(gone)), bool(len(gone)))
         self._codes.remove(gone, at_once=True)
+        self._resized(rows)
         self.exists = self.exists - rows
         return self._drop_unheld()
 

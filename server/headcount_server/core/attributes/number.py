@@ -20,9 +20,11 @@ from headcount_server.core import bitmaps
 from headcount_server.core.attributes import bins
 from headcount_server.core.attributes.base import AttributeIndex, Rows, ascending, membership
 from headcount_server.core.attributes.bins import Bins, Integers
-from headcount_server.core.attributes.postings import Derived
+from headcount_server.core.attributes.parts import COUNTS, Part, parts_of
+from headcount_server.core.attributes.postings import Derived, grouped, make_keys, toggled
+from headcount_server.core.calendar import Calendar
 from headcount_server.core.columns import Column
-from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.schema import AttributeSchema, AttributeType
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 from headcount_server.limits import INT64_MAX, INT64_MIN
@@ -56,6 +58,7 @@ class NumberIndex(AttributeIndex):
         super().__init__(schema)
         self._values = Column(np.int64, 0)
         self._derived: Derived[_State, _Change] = Derived()
+        self._parts: dict[Part, Derived[list[BitMap], _Change]] = {part: Derived() for part in Part}
 
     def range(self, low: int | None, high: int | None) -> BitMap:
         """Rows with ``low <= value <= high``; None is unbounded, any integers are allowed."""
@@ -104,6 +107,47 @@ class NumberIndex(AttributeIndex):
                 parts.append(bitmaps.from_sorted(rows[_one_of(self._values.take(rows), inside)]))
         return bitmaps.union(parts)
 
+    def nth(self, place: int, greatest: bool) -> int:
+        """The value at a place, from 1, in order from the least or greatest; each of a tie counts.
+
+        Args:
+            place: 1 to the number of values.
+            greatest: whether the order is falling.
+        """
+        held = self._bins()
+        place = len(self.exists) + 1 - place if greatest else place
+        ends = np.cumsum(held.sizes)
+        i = int(np.searchsorted(ends, place))
+        values = self._values.take(bitmaps.to_array(held.rows[i]))
+        nth = place - 1 - int(ends[i] - held.sizes[i])
+        return int(np.partition(values, nth)[nth])
+
+    def part_rows(self, part: Part, calendar: Calendar) -> list[BitMap]:
+        """Number of a part -> rows of whose value it is the part; not to be modified.
+
+        Args:
+            part: of a date or timestamp.
+            calendar: of the audience's zone.
+        """
+        zone = calendar if self.schema.type is AttributeType.TIMESTAMP else None
+
+        def build() -> list[BitMap]:
+            rows = bitmaps.to_array(self.exists)
+            found = parts_of(part, self._values.take(rows), zone)
+            return grouped(found, rows, COUNTS[part])
+
+        def apply(held: list[BitMap], changes: list[_Change]) -> list[BitMap]:
+            if sum(len(change.got) for change in changes) * 4 > len(self.exists):
+                return build()
+            keys = [
+                make_keys(parts_of(part, values, zone), rows)
+                for change in changes
+                for values, rows in ((change.old, change.lost), (change.new, change.got))
+            ]
+            return toggled(held, keys)
+
+        return self._parts[part].get(apply, build)
+
     def minimum(self, within: BitMap | None = None) -> int | None:
         """The least value, of all rows or those of ``within``; None where there is none."""
         return self._extreme(within, False)
@@ -145,6 +189,10 @@ class NumberIndex(AttributeIndex):
     def values_of(self, members: BitMap) -> Integers:
         """The values of those members that have one, in the order of their rows."""
         return self._values.take(bitmaps.to_array(members & self.exists))
+
+    def values_of_rows(self, rows: Rows) -> Integers:
+        """The value of each row, all of which have one."""
+        return self._values.take(rows)
 
     def settle(self) -> None:
         """Do now what the next read would have to: apply changes to the bins, or choose them."""
@@ -195,6 +243,10 @@ class NumberIndex(AttributeIndex):
         return False
 
     def _change(self, change: _Change) -> None:
+        for part, derived in self._parts.items():
+            after = derived.after(change, len(change.lost) + len(change.got))
+            kept = after.is_rooted() and after.pending <= _PENDING_MAX
+            self._parts[part] = after if kept else Derived()
         self._derived = self._derived.after(change, len(change.lost) + len(change.got))
         if self._derived.pending > _PENDING_MAX:
             if self._derived.is_rooted() and self._derived.pending * 2 < len(self.exists):
@@ -246,6 +298,7 @@ class NumberIndex(AttributeIndex):
 
     def _freeze_parts(self) -> None:
         self._values = self._values.freeze()
+        self._parts = dict(self._parts)
 
 
 def _ends(low: int | None, high: int | None) -> tuple[int, int] | None:

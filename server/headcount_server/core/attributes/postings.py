@@ -92,12 +92,13 @@ class Derived(Generic[_Value, _Change]):
             chain began.
     """
 
-    __slots__ = ("_change", "_parent", "_value", "pending")
+    __slots__ = ("_change", "_is_rooted", "_parent", "_value", "pending")
 
     def __init__(self, value: _Value | None = None) -> None:
         self._value = value
         self._parent: Derived[_Value, _Change] | None = None
         self._change: _Change | None = None
+        self._is_rooted = value is not None
         self.pending = 0
 
     def after(self, change: _Change, size: int) -> Derived[_Value, _Change]:
@@ -105,6 +106,7 @@ class Derived(Generic[_Value, _Change]):
         child: Derived[_Value, _Change] = Derived()
         child._parent = self
         child._change = change
+        child._is_rooted = self.is_rooted()
         child.pending = size + (self.pending if self._value is None else 0)
         return child
 
@@ -128,8 +130,5 @@ class Derived(Generic[_Value, _Change]):
         return self._value
 
     def is_rooted(self) -> bool:
-        """Whether a value is known that this one can be derived from. O(chain)."""
-        known: Derived[_Value, _Change] = self
-        while known._value is None and known._parent is not None:
-            known = known._parent
-        return known._value is not None
+        """Whether a value was known, when the chain began, that this one can be derived from."""
+        return self._is_rooted or self._value is not None

@@ -18,7 +18,7 @@ from headcount_server.core.attributes.base import AttributeIndex, Rows, ascendin
 from headcount_server.core.columns import by_block
 from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import AttributeSchema
-from headcount_server.core.texts import TextTest
+from headcount_server.core.texts import TextTest, fold
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 from headcount_server.limits import BLOCK_ROWS
@@ -63,6 +63,19 @@ class TextIndex(AttributeIndex):
         rows = np.concatenate(found) if found else np.empty(0, np.uint32)
         selected = bitmaps.from_sorted(rows)
         return selected if within is None else selected & asked
+
+    def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
+        """Rows that would get another spelling of the value they have."""
+        if not bitmaps.from_rows(rows).intersect(self.exists):
+            return bitmaps.EMPTY
+        new: list[str] = values.data
+        return bitmaps.from_rows([
+            row
+            for row, old, text, present in zip(
+                rows.tolist(), self.take(rows), new, values.present.tolist(), strict=True
+            )
+            if present and old is not None and old != text and fold(old) == fold(text)
+        ])  # fmt: skip
 
     def get(self, row: int) -> str | None:
         """The canonical value of one row, or None."""

@@ -8,24 +8,29 @@ places of faults are described in ``core.faults``. Binding reads no data.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
+from typing import NoReturn
 
 from headcount_server.core import windows
 from headcount_server.core.calendar import calendar
 from headcount_server.core.faults import Faults, refuse, variant
 from headcount_server.core.plan import nodes
+from headcount_server.core.plan.bind_aggregates import (
+    bind_aggregate,
+    bind_favourite,
+    bind_rate,
+    bind_stars,
+)
 from headcount_server.core.plan.bind_attributes import bind_attribute, negated, range_node
+from headcount_server.core.plan.bind_campaigns import bind_campaigns, has_campaigns
 from headcount_server.core.plan.bind_events import bind_did, bind_inactive, bind_where
-from headcount_server.core.plan.bind_tests import check_number_test, unanswered
+from headcount_server.core.plan.bind_habits import bind_habit, bind_relative
+from headcount_server.core.plan.bind_recency import bind_recency
+from headcount_server.core.plan.bind_scores import bind_bucket, bind_sample, bind_weighted
+from headcount_server.core.plan.bind_sequences import bind_sequence
+from headcount_server.core.plan.bind_tests import unanswered
 from headcount_server.core.plan.bind_values import Subject, Values
 from headcount_server.core.plan.numbers import floor_scaled
 from headcount_server.core.plan.scope import KNOWN_SINCE, Scope, unknown
-from headcount_server.core.plan.unanswered import check_number, check_whole
-from headcount_server.core.plan.unanswered_events import (
-    UNANSWERED_EVENTS,
-    has_campaigns,
-    refuse_unanswered_did,
-    refuse_unanswered_event,
-)
 from headcount_server.core.rules import tree
 from headcount_server.core.schema import KeyType, Schema
 from headcount_server.core.windows import below_value, spelt
@@ -43,6 +48,7 @@ class Binder:
         now_us: the question's ``now`` in microseconds since 1970-01-01T00:00Z.
         limits: of the lists that parameters are bound to.
         frozen: names of the segments with a fixed list of members.
+        changes_from: the first day of which all changes are kept; None: of all there were.
 
     Attributes:
         scope: the audience's names, ``now`` and the parameters.
@@ -56,8 +62,15 @@ class Binder:
         now_us: int,
         limits: Limits = DEFAULT_LIMITS,
         frozen: Container[str] = (),
+        changes_from: int | None = None,
     ) -> None:
-        self.scope = Scope(schema, calendar(schema.time_zone), now_us, Values(parameters, limits))
+        self.scope = Scope(
+            schema,
+            calendar(schema.time_zone),
+            now_us,
+            Values(parameters, limits),
+            changes_from,
+        )
         self._segments = segments
         self._frozen = frozen
         self._bound: dict[int, tuple[tree.Rule, nodes.Node]] = {}
@@ -106,9 +119,25 @@ class Binder:
             case tree.AtLeast():
                 return self._at_least(rule, at)
             case tree.Did():
-                if rule.habit or rule.relative or has_campaigns(rule.where):
-                    refuse_unanswered_did(self.scope, rule, at)
+                if has_campaigns(rule.where):
+                    return bind_campaigns(self.scope, rule, at)
+                if rule.relative:
+                    return bind_relative(self.scope, rule, rule.relative, at)
+                if rule.habit:
+                    return bind_habit(self.scope, rule, rule.habit, at)
                 return bind_did(self.scope, rule, at)
+            case tree.Sequence():
+                return bind_sequence(self.scope, rule, at)
+            case tree.Recency():
+                return bind_recency(self.scope, rule, at)
+            case tree.Aggregate():
+                return bind_aggregate(self.scope, rule, at)
+            case tree.Favourite():
+                return bind_favourite(self.scope, rule, at)
+            case tree.Rate():
+                return bind_rate(self.scope, rule, at)
+            case tree.Stars():
+                return bind_stars(self.scope, rule, at)
             case tree.InSegment():
                 return self._in_segment(rule, at)
             case tree.Everyone():
@@ -121,8 +150,18 @@ class Binder:
                 return self._known_for(rule, at)
             case tree.Inactive():
                 return bind_inactive(self.scope, rule, at)
+            case tree.Sample():
+                return bind_sample(self.scope, rule, at)
+            case tree.Bucket():
+                return bind_bucket(self.scope, rule, at)
+            case tree.WeightedSum():
+                return bind_weighted(self.scope, rule, at, self.bind)
+            case tree.SegmentMove():
+                return self._move(rule, at)
             case _:
-                return self._unanswered(rule, at)
+                assert isinstance(rule, tree.LastCampaigns)
+                message = "last campaigns stand only in the where of a did"
+                return refuse(at, message, "UNSUPPORTED_TEST", rule.span)
 
     def _all(self, rules: tuple[tree.Rule, ...], place: str) -> tuple[nodes.Node, ...]:
         if not rules:
@@ -264,52 +303,10 @@ class Binder:
 
     # --- what isn't evaluated yet ----------------------------------------------------------------
 
-    def _unanswered(self, rule: tree.Rule, at: str) -> nodes.Node:
-        scope = self.scope
-        match rule:
-            case tree.WeightedSum():
-                self._check_weighted(rule, at)
-                raise unanswered("sum of")
-            case tree.Sample():
-                subject = Subject("sample", "a percentage")
-                field = f"{at}.percent"
-                check_number(scope, rule.percent, subject, field, rule.span, "a percentage", 0, 100)
-                self._check_seed(rule.seed, at, rule.span)
-                raise unanswered("sample")
-            case tree.Bucket():
-                check_whole(
-                    scope, rule.buckets, f"{at}.buckets", rule.span, "how many buckets", 1, None
-                )
-                buckets = scope.values.whole(rule.buckets, f"{at}.buckets", "", rule.span)
-                check_whole(scope, rule.bucket, f"{at}.bucket", rule.span, "the bucket", 1, buckets)
-                self._check_seed(rule.seed, at, rule.span)
-                raise unanswered("bucket")
-            case tree.SegmentMove():
-                self._segment_name(rule.segment, f"{at}.segment", rule.span)
-                scope.window(rule.window, f"{at}.window")
-                raise unanswered(rule.move.name.lower())
-            case tree.LastCampaigns():
-                message = "last campaigns stand only in the where of a did"
-                refuse(at, message, "UNSUPPORTED_TEST", rule.span)
-            case _:
-                assert isinstance(rule, UNANSWERED_EVENTS)
-                refuse_unanswered_event(scope, rule, at)
-
-    def _check_seed(self, seed: tree.Value, at: str, span: tree.Span | None) -> None:
-        self.scope.values.text(seed, Subject("seed", "a string"), f"{at}.seed", span)
-
-    def _check_weighted(self, rule: tree.WeightedSum, at: str) -> None:
-        span = rule.span
-        subject = Subject("sum", "a number")
-        faults = Faults()
-        for i, term in enumerate(rule.terms):
-            with faults.collecting():
-                self.scope.values.number(term.weight, subject, f"{at}.terms[{i}].weight", span)
-            with faults.collecting():
-                self.bind(term.rule, f"{at}.terms[{i}].rule")
-        with faults.collecting():
-            check_number_test(rule.test, self.scope.values, subject, at, span)
-        faults.check()
+    def _move(self, rule: tree.SegmentMove, at: str) -> NoReturn:
+        self._segment_name(rule.segment, f"{at}.segment", rule.span)
+        self.scope.window(rule.window, f"{at}.window")
+        raise unanswered(rule.move.name.lower())
 
 
 def dependencies(rule: tree.Rule) -> tuple[str, ...]:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from headcount_server.core.calendar import day_number, instant_us
 from headcount_server.core.faults import below, refuse
 from headcount_server.core.plan import nodes, numbers
+from headcount_server.core.plan.attribute_nodes import Ranked, Sized
+from headcount_server.core.plan.bind_checks import check_number
+from headcount_server.core.plan.bind_location import bind_box, bind_near
+from headcount_server.core.plan.bind_moments import (
+    bind_anniversary,
+    bind_changed,
+    bind_hours,
+    bind_pair,
+    bind_parts,
+)
 from headcount_server.core.plan.bind_tests import (
     NUMBER_TESTS,
     SET_TESTS,
@@ -18,15 +30,15 @@ from headcount_server.core.plan.bind_tests import (
     require,
     text_test,
 )
-from headcount_server.core.plan.bind_values import one_of
+from headcount_server.core.plan.bind_values import Subject, one_of
 from headcount_server.core.plan.scope import BUILT_IN, Scope, subject_of
-from headcount_server.core.plan.unanswered import UNANSWERED, refuse_unanswered
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Operator, Quantifier, State
 from headcount_server.core.schema import AttributeSchema, AttributeType
 from headcount_server.core.texts import ContainsOneOf, OneOf, TextTest, fold
 from headcount_server.core.windows import DayRange, InstantRange, below_value, spelt
 
+_TINY = -30  # a percentage below 10^-30 is one place, as is one of 10^-30
 _KEYWORDS_TESTS = (
     "has", "has any of", "has all of", "has none of", "has at least … of",
     "has value starting with", "size", *SET_TESTS,
@@ -53,7 +65,6 @@ def bind_attribute(scope: Scope, rule: tree.Attribute, place: str) -> nodes.Node
 
     Raises:
         InvalidRule: an unknown name, a test that the type doesn't have, a value of a wrong type.
-        Unimplemented: a test that isn't answered yet.
     """
     attribute = scope.attribute(rule.name, f"{place}.name", rule.span)
     test = rule.test
@@ -63,8 +74,8 @@ def bind_attribute(scope: Scope, rule: tree.Attribute, place: str) -> nodes.Node
     if attribute.name not in BUILT_IN:
         known = (*known, "changed")
     require(test, known, subject, at, rule.span)
-    if isinstance(test, UNANSWERED):
-        refuse_unanswered(scope, subject, test, at, rule.span)
+    if isinstance(test, tree.Changed):
+        return bind_changed(scope, attribute, test, at, rule.span)
     if isinstance(test, tree.Is) and test.state in (State.SET, State.MISSING):
         return _node(attribute, presence(test))
     match attribute.type:
@@ -80,7 +91,10 @@ def bind_attribute(scope: Scope, rule: tree.Attribute, place: str) -> nodes.Node
         case AttributeType.DATE | AttributeType.TIMESTAMP:
             return _moment(scope, attribute, test, at, rule.span)
         case AttributeType.LOCATION:
-            raise AssertionError("every test on a location is presence or unanswered")
+            if isinstance(test, tree.Near):
+                return bind_near(scope, attribute, test, at, rule.span)
+            assert isinstance(test, tree.InBox), "the test was checked to be one on locations"
+            return bind_box(scope, attribute, test, at, rule.span)
 
 
 def range_node(
@@ -156,9 +170,32 @@ def _keywords(
         case tree.HasPrefix():
             text = values.text(test.value, subject, f"{place}.value", span)
             return nodes.TextMatch(attribute.name, affix(text, at="start"))
+        case tree.Size():
+            return _size(scope, attribute, test, place, span)
         case _:
             assert isinstance(test, tree.HasOf), "the test was checked to be one on keywords"
             return _has_of(scope, attribute, test, place, span)
+
+
+def _size(
+    scope: Scope, attribute: AttributeSchema, test: tree.Size, place: str, span: tree.Span | None
+) -> nodes.Node:
+    """False where missing, but for its negation ``!=``."""
+    subject = Subject("size", "a number")
+    at = below(place, "test", test.test)
+    is_negated = False
+    if isinstance(test.test, tree.Compare):
+        number = scope.values.number(test.test.value, subject, f"{at}.value", span)
+        is_negated = test.test.operator is Operator.NOT_EQUAL
+        operator = Operator.EQUAL if is_negated else test.test.operator
+        found = numbers.compared(operator, number, 0)
+    else:
+        low = scope.values.number(test.test.low, subject, f"{at}.low", test.test.span or span)
+        high = scope.values.number(test.test.high, subject, f"{at}.high", test.test.span or span)
+        found = numbers.included(low, high, 0)
+    empty = found == numbers.EMPTY or (found.high is not None and found.high < 1)
+    node = nodes.Nothing() if empty else Sized(attribute.name, found.low, found.high)
+    return negated(node) if is_negated else node
 
 
 def _has_of(
@@ -205,8 +242,24 @@ def _and(*each: nodes.Node) -> nodes.Node:
 def _number(
     scope: Scope, attribute: AttributeSchema, test: tree.Test, place: str, span: tree.Span | None
 ) -> nodes.Node:
+    if isinstance(test, tree.Rank):
+        return _rank(scope, attribute, test, place, span)
     subject = subject_of(attribute)
     return _node(attribute, number_test(test, attribute.scale, scope.values, subject, place, span))
+
+
+def _rank(
+    scope: Scope, attribute: AttributeSchema, test: tree.Rank, place: str, span: tree.Span | None
+) -> nodes.Node:
+    place = f"{place}.amount"
+    if test.percent:
+        subject = subject_of(attribute)
+        number = check_number(scope, test.amount, subject, place, span, "a percentage", 0, 100)
+        amount = Fraction(number) if number.adjusted() > _TINY else Fraction(1, 10**-_TINY)
+        amount = amount if number else Fraction(0)
+    else:
+        amount = Fraction(scope.values.whole(test.amount, place, "how many", span))
+    return Ranked(attribute.name, test.bottom, amount, test.percent) if amount else nodes.Nothing()
 
 
 def _moment(
@@ -217,8 +270,18 @@ def _moment(
         return range_node(
             scope, attribute, scope.window(test.window, f"{place}.window", hours=hours)
         )
-    assert isinstance(test, tree.Compare), "the test was checked to be one on moments"
-    return _compared(scope, attribute, test, place, span)
+    match test:
+        case tree.MonthIn() | tree.DayOfMonthIn() | tree.WeekdayIn():
+            return bind_parts(scope, attribute, test, place, span)
+        case tree.HourBetween():
+            return bind_hours(scope, attribute, test, place, span)
+        case tree.Anniversary():
+            return bind_anniversary(scope, attribute, test, place, span)
+        case tree.CompareAttribute():
+            return bind_pair(scope, attribute, test, place, span)
+        case _:
+            assert isinstance(test, tree.Compare), "the test was checked to be one on moments"
+            return _compared(scope, attribute, test, place, span)
 
 
 def _compared(

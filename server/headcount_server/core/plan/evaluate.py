@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.plan.attribute_nodes import Scored
 from headcount_server.core.plan.lookup import costs_by_the_row, look_up
 from headcount_server.core.plan.nodes import (
     All,
@@ -27,6 +28,7 @@ from headcount_server.core.plan.nodes import (
     Or,
 )
 from headcount_server.core.plan.rewrites import optimise
+from headcount_server.core.plan.scores import scored
 
 if TYPE_CHECKING:
     from headcount_server.core.audience import Audience
@@ -65,6 +67,15 @@ def plain(audience: Audience, node: Node, segments: Segments = NO_SEGMENTS) -> B
             return audience.everyone
         parts = [plain(audience, part, segments) for part in node.nodes]
         return BitMap(r for r in audience.everyone if sum(r in p for p in parts) >= node.count)
+    if isinstance(node, Scored):
+        parts = [plain(audience, part, segments) for part in node.nodes]
+        held = list(zip(node.weights, parts, strict=True))
+        totals = ((r, sum(w for w, rows in held if r in rows)) for r in audience.everyone)
+        return BitMap(
+            r
+            for r, total in totals
+            if (node.low is None or total >= node.low) and (node.high is None or total <= node.high)
+        )
     return look_up(audience, node) & audience.everyone
 
 
@@ -117,6 +128,11 @@ class Evaluation:
             return bitmaps.union([self._rows(part) for part in node.nodes])
         if isinstance(node, AtLeast):
             return bitmaps.at_least(node.count, [self._rows(part) for part in node.nodes])
+        if isinstance(node, Scored):
+            parts = [self._rows(part) for part in node.nodes]
+            everyone = self._audience.everyone
+            asked = everyone if within is None else everyone & within
+            return scored(node.weights, parts, asked, node.low, node.high)
         if isinstance(node, InSegment):
             return self._segment(node)
         return look_up(self._audience, node, within)

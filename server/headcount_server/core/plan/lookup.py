@@ -16,7 +16,16 @@ from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
 from headcount_server.core.attributes.number import NumberIndex
 from headcount_server.core.attributes.text import TextIndex
+from headcount_server.core.events.answers import evaluate as aggregated
 from headcount_server.core.events.evaluate import evaluate as did_at_least
+from headcount_server.core.plan.aggregate_nodes import Aggregated
+from headcount_server.core.plan.attribute_nodes import AttributeLeaf, Drawn, PairHolds
+from headcount_server.core.plan.behaviour_nodes import Behaviour
+from headcount_server.core.plan.lookup_attributes import look_up_attribute
+from headcount_server.core.plan.lookup_behaviour import (
+    behaviour_costs_by_the_row,
+    look_up_behaviour,
+)
 from headcount_server.core.plan.nodes import (
     All,
     DidAtLeast,
@@ -52,6 +61,10 @@ def look_up(audience: Audience, leaf: Leaf, within: BitMap | None = None) -> Bit
     """
     if isinstance(leaf, TextMatch):
         return _match_text(audience, leaf, within)
+    if isinstance(leaf, Behaviour):
+        return look_up_behaviour(audience, leaf, within)
+    if isinstance(leaf, Aggregated):
+        return aggregated(leaf, audience.events, within)
     if isinstance(leaf, DidAtLeast):
         return did_at_least(leaf, audience.events, within)
     if isinstance(leaf, IsSet):
@@ -67,6 +80,8 @@ def look_up(audience: Audience, leaf: Leaf, within: BitMap | None = None) -> Bit
         if isinstance(leaf, NumberRange):
             return index.range(leaf.low, leaf.high)
         return index.values_in(leaf.values)
+    if isinstance(leaf, AttributeLeaf):
+        return look_up_attribute(audience, leaf, within)
     if isinstance(leaf, KeyIn):
         return _find(audience, leaf.keys)
     if isinstance(leaf, SegmentMembers):
@@ -83,9 +98,13 @@ def costs_by_the_row(audience: Audience, node: Node) -> bool:
     """Whether a look-up is cheaper among few rows, so that it is best asked last."""
     if isinstance(node, TextMatch):
         return node.attribute == "key" or isinstance(audience.attributes[node.attribute], TextIndex)
+    if isinstance(node, Behaviour):
+        return behaviour_costs_by_the_row(node)
+    if isinstance(node, Aggregated):
+        return True
     if isinstance(node, DidAtLeast):
         return any(source.where is not None for source in node.sources)
-    return False
+    return isinstance(node, Drawn | PairHolds)
 
 
 def _match_text(audience: Audience, leaf: TextMatch, within: BitMap | None) -> BitMap:

@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headcount_server.core.plan.aggregate_nodes import Aggregated
+from headcount_server.core.plan.attribute_nodes import AttributeLeaf, Scored
+from headcount_server.core.plan.behaviour_nodes import Behaviour
 from headcount_server.core.texts import TextTest
 
 # --- sets of subscribers ------------------------------------------------------------------------
@@ -240,6 +243,7 @@ Where = (
 
 Leaf = (
     All | Nothing | IsSet | TextMatch | IsTrue | NumberRange | NumberIn | KeyIn | InSegment
-    | SegmentMembers | DidAtLeast
+    | SegmentMembers | DidAtLeast | Behaviour
+    | Aggregated | AttributeLeaf
 )  # fmt: skip
-Node = Leaf | Not | And | Or | AtLeast
+Node = Leaf | Not | And | Or | AtLeast | Scored

@@ -27,6 +27,7 @@ class Scope:
     calendar: Calendar
     now_us: int
     values: Values
+    changes_from: int | None = None
     attributes: dict[str, AttributeSchema] = field(init=False, repr=False)
     events: dict[str, EventSchema] = field(init=False, repr=False)
 

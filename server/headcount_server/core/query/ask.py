@@ -43,7 +43,13 @@ class Ask:
         rules = {name: s.rule for name, s in audience.segments.items() if s.rule is not None}
         frozen = frozenset(name for name, s in audience.segments.items() if s.frozen is not None)
         self._binder = Binder(
-            audience.schema, rules, parameters or {}, now_us, limits, frozen=frozen
+            audience.schema,
+            rules,
+            parameters or {},
+            now_us,
+            limits,
+            frozen,
+            audience.changes.first_day,
         )
         self._evaluation = Evaluation(audience, self._binder.bound_segments)
         self._scope: Node = All()

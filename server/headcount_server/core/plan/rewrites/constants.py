@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headcount_server.core.plan.attribute_nodes import Scored
 from headcount_server.core.plan.nodes import (
     All,
     And,
@@ -31,6 +32,8 @@ def fold_constants(node: Node) -> Node:
         return _fold_or(tuple(map(fold_constants, node.nodes)))
     if isinstance(node, AtLeast):
         return _fold_at_least(node.count, tuple(map(fold_constants, node.nodes)))
+    if isinstance(node, Scored):
+        return _fold_scored(node)
     return NOTHING if _is_empty(node) else node
 
 
@@ -75,6 +78,21 @@ def _fold_at_least(count: int, nodes: tuple[Node, ...]) -> Node:
     if count == 1:
         return _fold_or(kept)
     return _fold_and(kept) if count == len(kept) else AtLeast(count, kept)
+
+
+def _fold_scored(node: Scored) -> Node:
+    """What everyone has for sure is taken off the range."""
+    terms = [(w, fold_constants(n)) for w, n in zip(node.weights, node.nodes, strict=True)]
+    sure = sum(weight for weight, part in terms if isinstance(part, All))
+    kept = [(w, n) for w, n in terms if w and not isinstance(n, All | Nothing)]
+    low = None if node.low is None else node.low - sure
+    high = None if node.high is None else node.high - sure
+    least, most = sum(w for w, _ in kept if w < 0), sum(w for w, _ in kept if w > 0)
+    if (low is not None and low > most) or (high is not None and high < least):
+        return NOTHING
+    if (low is None or low <= least) and (high is None or high >= most):
+        return ALL
+    return Scored(tuple(w for w, _ in kept), tuple(n for _, n in kept), low, high)
 
 
 def _is_empty(node: Node) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from headcount_server.core.plan.attribute_nodes import Scored
 from headcount_server.core.plan.nodes import All, And, AtLeast, Node, Not, Nothing, Or
 
 
@@ -11,6 +14,8 @@ def drop_duplicates(node: Node) -> Node:
         return Not(drop_duplicates(node.node))
     if isinstance(node, AtLeast):
         return AtLeast(node.count, tuple(map(drop_duplicates, node.nodes)))
+    if isinstance(node, Scored):
+        return replace(node, nodes=tuple(map(drop_duplicates, node.nodes)))
     if isinstance(node, And):
         nodes = _once(node.nodes)
         return Nothing() if _contradicts(nodes) else And(nodes)

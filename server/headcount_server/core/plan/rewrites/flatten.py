@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from headcount_server.core.plan.attribute_nodes import Scored
 from headcount_server.core.plan.nodes import And, AtLeast, Node, Not, Or
 
 
@@ -11,6 +14,8 @@ def flatten(node: Node) -> Node:
         return Not(flatten(node.node))
     if isinstance(node, AtLeast):
         return AtLeast(node.count, tuple(map(flatten, node.nodes)))
+    if isinstance(node, Scored):
+        return replace(node, nodes=tuple(map(flatten, node.nodes)))
     if isinstance(node, And):
         return And(_joined(node.nodes, And))
     if isinstance(node, Or):

@@ -6,6 +6,9 @@ without building the union; ``not (not a and not b)`` is ``a or b``.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from headcount_server.core.plan.attribute_nodes import Scored
 from headcount_server.core.plan.nodes import And, AtLeast, Node, Not, Or
 
 
@@ -19,6 +22,8 @@ def push_negation(node: Node) -> Node:
         return _union(tuple(map(push_negation, node.nodes)))
     if isinstance(node, AtLeast):
         return AtLeast(node.count, tuple(map(push_negation, node.nodes)))
+    if isinstance(node, Scored):
+        return replace(node, nodes=tuple(map(push_negation, node.nodes)))
     return node
 
 
