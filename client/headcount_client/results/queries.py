@@ -189,6 +189,8 @@ class ExplainNode:
         nodes: the parts of the node.
         warnings: what is odd about it.
         error: set where the node can't be answered; then its counts mean nothing.
+        without_count: how many the `and`, `or`, `none of` or `at least` that it is a part of would
+            have without it; None elsewhere.
     """
 
     text: str
@@ -200,6 +202,7 @@ class ExplainNode:
     nodes: tuple[ExplainNode, ...]
     warnings: tuple[Warning, ...]
     error: QuestionError | None
+    without_count: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -154,7 +154,7 @@ def summary(audience: str, answer: Answer) -> dict[str, Any]:
 
 
 def print_explanation(answer: results.ExplainResponse) -> None:
-    """The tree of a rule as a table."""
+    """The tree of a rule as a table; what a part of an ``or`` adds has a plus sign."""
     rows = list(_node_rows(answer.root, "", "", "")) if answer.root else []
     columns = ("rule", "alone", "cumulative", "removed", "")
     print_table(columns, rows, numbers=columns[1:4])
@@ -186,19 +186,30 @@ def _say_counts(answer: Answer) -> None:
 
 
 def _node_rows(
-    node: results.ExplainNode, lead: str, branch: str, below: str
+    node: results.ExplainNode, lead: str, branch: str, below: str, sign: str = ""
 ) -> Iterator[tuple[Any, ...]]:
     text = Text.assemble((lead + branch, "dim"), node.text)
-    notes = [warning.message for warning in node.warnings]
     if node.error is not None:
         yield (text, "", "", "", Text(node.error.message, style="red"))
         return
-    note = Text("; ".join(notes), style="yellow")
-    yield (text, node.count, node.cumulative_count, node.removed_count, note)
+    note = Text("; ".join(warning.message for warning in node.warnings), style="yellow")
+    removed = f"{sign}{shown(node.removed_count)}"
+    yield (text, node.count, node.cumulative_count, removed, note)
+    sign = "+" if _adds(node.nodes) else ""
     for child in node.nodes:
         is_last = child is node.nodes[-1]
         inner, further = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
-        yield from _node_rows(child, lead + below, inner, further)
+        yield from _node_rows(child, lead + below, inner, further, sign)
+
+
+def _adds(nodes: Sequence[results.ExplainNode]) -> bool:
+    """Whether each part adds to the ones before it, as in an ``or``."""
+    before = 0
+    for node in nodes:
+        if node.cumulative_count != before + node.removed_count:
+            return False
+        before = node.cumulative_count
+    return len(nodes) > 1 and before > 0
 
 
 def _by(
