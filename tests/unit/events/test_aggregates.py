@@ -245,11 +245,14 @@ def nodes(model: Model) -> list[Aggregated]:
 
 
 @pytest.mark.parametrize("zone", CALENDARS)
-@pytest.mark.parametrize("dense", [0, 10**9], ids=["sorted", "by array"])
+@pytest.mark.parametrize(
+    ("dense", "newer"), [(0, 8_192), (10**9, 8_192), (0, 3)], ids=["sorted", "by array", "settled"]
+)
 def test_answers_hold_through_writes_late_events_and_erasures(
-    zone: str, dense: int, monkeypatch: pytest.MonkeyPatch
+    zone: str, dense: int, newer: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "_DENSE_FACTOR", dense)
+    monkeypatch.setattr(rolls, "_NEWER_MAX", newer)
     model = Model(zone, 7, (3, 4, 70_000, 70_001, 200_000))
     asked = nodes(model)
     model.write(120, 0, 14 * DAY)
@@ -268,6 +271,38 @@ def test_answers_hold_through_writes_late_events_and_erasures(
     assert 4 not in model.kept_rows()
     for node in asked:
         model.check(node)
+
+
+def test_late_events_and_erasures_leave_what_was_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(kind: Kind, parts: Sequence[Part]) -> Table:
+        read.append(sum(len(part.rows) for part in parts))
+        return tally(kind, parts)
+
+    monkeypatch.setattr(rolls, "tally", counted)
+    model = Model("UTC", 9, range(10, 500))
+    for store in model.stores.values():
+        rows = np.arange(20_000, dtype=np.uint32) % 500
+        times = model.now - DAY - np.arange(20_000) % (9 * DAY // HOUR) * HOUR
+        amounts = np.ones(20_000, np.int64)
+        store.record(rows, times, {}, {"amount": (amounts, None)} if store.schema.measures else {})
+    today = model.calendar.day_of(model.now)
+    node = Total(Source("sent"), "amount", Function.SUM, Days(None, today, model.now), 41, None)
+    views: dict[str, EventView] = {**model.stores}
+    before = evaluate(node, views)
+    assert sum(read) == 20_000
+    read.clear()
+    sent = model.stores["sent"]
+    for row, days in ((600, 3), (601, 0)):
+        rows, times = np.full(41, row), np.full(41, model.now - days * DAY)
+        sent.record(rows, times, {}, {"amount": (np.ones(41, np.int64), None)})
+        found = evaluate(node, views)
+        assert row in found
+    assert found - before == bitmaps.from_rows([600, 601])
+    sent.erase(bitmaps.from_rows([499, 600]))
+    assert evaluate(node, views) == found - bitmaps.from_rows([499, 600])
+    assert sum(read) <= 41 * 4
 
 
 @pytest.mark.parametrize("zone", CALENDARS)

@@ -19,7 +19,7 @@ _ENTRY_BYTES = 400  # the objects around an entry
 _NUMBERS_MAX = 10_000
 
 Key = tuple[int, ...]  # number of the subject, and what of it
-Stamp = tuple[int, ...]
+Stamp = tuple[int | tuple[int, ...], ...]
 Value = Counter | Table
 
 

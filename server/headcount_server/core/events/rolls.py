@@ -1,15 +1,17 @@
 """Roll-ups of what a source's events come to for each subscriber, and rules decided from them.
 
-A *roll* gives the table (see ``tallies``) of a range of days, kept in the cache for as long as no
-event comes to one of these days, and erased rows leave it. A rule is decided on the tables of the
-longest range of whole days; rows with events on the other days of its window (today's above all)
-are decided again, on all of theirs. So what is written today costs in proportion to itself.
+A *roll* gives the table (see ``tallies``) of the chunks of a range of days, kept in the cache for
+as long as these chunks are there; erased rows leave it. A rule is decided on the tables of the
+longest range of whole days but for its newest small chunks. Rows with events in these or on the
+other days of its window (today's above all) are decided again, on all of theirs. So what was
+written last, for today or late, costs in proportion to itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +33,11 @@ from headcount_server.core.events.tallies import Kind, Part, joined, tally
 from headcount_server.core.events.view import EventView
 from headcount_server.core.plan.nodes import Source
 
+_NEWER_MAX = 8_192  # events of small chunks that are left out of a table
 _FEW = 4_096  # candidates that are decided alone
 _MANY_EVENTS = 50  # … where the tables would be made of that many events a candidate
 
+_SEVERAL = -1  # no era: begins the stamps of what several views' events are behind
 _EVER = Window(FIRST_DAY, LAST_DAY, None, None, ())
 
 Decide = Callable[[Sequence[Table]], Rows]
@@ -58,28 +62,31 @@ class Roll:
         self._property = property
         self._number = view.cache.number((source, kind, property))
 
-    def range(self, low: int, high: int) -> Table:
-        """The table of whole days, ends included. O(events) unless it is in the cache."""
-        key, stamp = self._entry(low, high)
+    def kept(self, days: Range, chunks: Sequence[Chunk]) -> Table:
+        """The table of some chunks of a range of days. O(events) unless it is in the cache."""
+        key, stamp = self._entry(days, chunks)
         found = self.view.cache.get_table(key, stamp)
         if found is None:
-            found = self.days(self.lane.days_between(low, high))
+            found = self.made(chunks)
             self.view.cache.put(key, stamp, found)
         return found
 
-    def is_warm(self, low: int, high: int) -> bool:
-        """Whether the table of a range is in the cache."""
-        return self.view.cache.get_table(*self._entry(low, high)) is not None
+    def is_warm(self, days: Range, chunks: Sequence[Chunk]) -> bool:
+        """Whether the table of some chunks of a range is in the cache."""
+        return self.view.cache.get_table(*self._entry(days, chunks)) is not None
 
-    def days(
-        self, days: Sequence[int], window: Window = _EVER, candidates: Candidates | None = None
+    def made(
+        self,
+        chunks: Iterable[Chunk],
+        window: Window = _EVER,
+        candidates: Candidates | None = None,
     ) -> Table:
-        """The table of some days' events, of those in a window and of candidates alone."""
-        parts: list[Part] = []
-        for day in days:
-            for chunk in self.view.chunks_of(day):
-                parts.append(self._part(chunk, window, candidates))
-        return tally(self.kind, parts)
+        """The table of some chunks' events, of those in a window and of candidates alone."""
+        return tally(self.kind, [self._part(chunk, window, candidates) for chunk in chunks])
+
+    def chunks(self, days: Sequence[int]) -> list[Chunk]:
+        """The chunks of some days."""
+        return [chunk for day in days for chunk in self.view.chunks_of(day)]
 
     def _part(self, chunk: Chunk, window: Window, candidates: Candidates | None) -> Part:
         at = passing_places(self.view, self._source, chunk, window, candidates)
@@ -98,48 +105,69 @@ class Roll:
         rows = chunk.rows if at is None else chunk.rows[at]
         return Part(rows, np.broadcast_to(np.int64(0), len(rows)), 0)
 
-    def _entry(self, low: int, high: int) -> tuple[Key, Stamp]:
-        return (self._number, 0, low, high), self.lane.stamp(self.lane.cover(low, high))
+    def _entry(self, days: Range, chunks: Sequence[Chunk]) -> tuple[Key, Stamp]:
+        return (self._number, 0, *days), (self.view.contents().era, _ids(chunks))
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A roll in a window, cut into the days that are read alone and the longest range of others."""
+    """A roll in a window.
+
+    Attributes:
+        days: the longest range of days that the window holds whole; it may be empty.
+        settled: the chunks of these days whose table is kept.
+        newer: their other chunks.
+        others: all other days of the window.
+    """
 
     roll: Roll
     window: Window
-    longest: Range | None
-    edges: list[int]
-    others: list[Range]
+    days: Range
+    settled: Sequence[Chunk]
+    newer: Sequence[Chunk]
+    others: Sequence[int]
 
     def is_whole(self) -> bool:
-        """Whether all events of the edges' days lie in the window."""
+        """Whether all events of the window's days lie in it."""
         window, lane = self.window, self.roll.lane
-        return all(lane.is_whole(day, window.low_us, window.high_us) for day in self.edges)
+        return all(lane.is_whole(day, window.low_us, window.high_us) for day in self.others)
+
+    def is_warm(self) -> bool:
+        """Whether the table of the settled chunks is in the cache."""
+        return not self.settled or self.roll.is_warm(self.days, self.settled)
 
     def base(self) -> Table:
-        """The table of the longest range."""
-        if self.longest is None:
-            return self.roll.days([])
-        return self.roll.range(*self.longest)
+        """The table of the settled chunks."""
+        return self.roll.kept(self.days, self.settled) if self.settled else self.roll.made(())
 
     def rest(self) -> Table:
-        """The table of all other days."""
-        tables = [self.roll.days(self.edges, self.window)]
-        tables += [self.roll.range(*other) for other in self.others]
-        return joined(self.roll.kind, tables)
+        """The table of all other events in the window."""
+        others = self.roll.made(self.roll.chunks(self.others), self.window)
+        return joined(self.roll.kind, [self.roll.made(self.newer), others])
 
-    def stamp(self, ranges: Sequence[Range]) -> Stamp:
-        """The stamp of some ranges of days."""
+    def stamp(self) -> Stamp:
+        """The stamp of all days of the window."""
         lane = self.roll.lane
-        return lane.stamp([block for r in ranges for block in lane.cover(*r)])
+        return lane.stamp(lane.cover(*self.window.days()))
 
 
 def asked(roll: Roll, window: Window) -> Asked:
-    """A roll in a window."""
-    edges, ranges = pieces(roll.lane, window)
-    longest = max(ranges, key=lambda r: r[1] - r[0], default=None)
-    return Asked(roll, window, longest, edges, [r for r in ranges if r != longest])
+    """A roll in a window. O(days)."""
+    _, ranges = pieces(roll.lane, window)
+    low, high = max(ranges, key=lambda r: r[1] - r[0], default=(1, 0))
+    days = roll.lane.days_between(*window.days())
+    settled: list[Chunk] = []
+    later: list[Chunk] = []
+    for day in days:
+        if low <= day <= high:
+            first, *more = roll.view.chunks_of(day)
+            settled.append(first)
+            later += more
+    later.sort(key=len)
+    sizes = accumulate(map(len, later))
+    newer = sum(size <= _NEWER_MAX for size in sizes)
+    others = [day for day in days if not low <= day <= high]
+    return Asked(roll, window, (low, high), settled + later[newer:], later[:newer], others)
 
 
 def settle(
@@ -166,7 +194,7 @@ def settle(
     stamp: Stamp = ()
     if all(part.is_whole() for part in parts):
         key = (number, 0, *(day for part in parts for day in part.window.days()))
-        stamp = tuple(n for part in parts for n in part.stamp([part.window.days()]))
+        stamp = tuple(n for part in parts for n in part.stamp())
         found = cache.get(key, stamp)
         if found is not None:
             return _cut(counters.members(found), within)
@@ -192,13 +220,14 @@ def _decided(number: int, parts: Sequence[Asked], decide: Decide) -> BitMap:
 
 
 def _base(number: int, parts: Sequence[Asked], decide: Decide) -> BitMap:
-    """The answer for the longest ranges alone."""
-    ranges = [part.longest for part in parts]
-    cache = parts[0].roll.view.cache
-    if not any(ranges):
+    """The answer for the settled chunks alone."""
+    if not any(part.settled for part in parts):
         return bitmaps.EMPTY
-    key = (number, 1, *(day for r in ranges for day in r or (1, 0)))
-    stamp = tuple(n for part in parts for n in part.stamp([part.longest] if part.longest else []))
+    cache = parts[0].roll.view.cache
+    key = (number, 1, *(day for part in parts for day in part.days))
+    stamp: Stamp = (_SEVERAL, *(_ids(part.settled) for part in parts))
+    if len(parts) == 1:
+        stamp = (parts[0].roll.view.contents().era, _ids(parts[0].settled))
     found = cache.get(key, stamp)
     if found is None:
         rows = bitmaps.from_sorted(decide([part.base() for part in parts]))
@@ -208,15 +237,9 @@ def _base(number: int, parts: Sequence[Asked], decide: Decide) -> BitMap:
 
 
 def _is_cheaper_alone(parts: Sequence[Asked], candidate_count: int) -> bool:
-    if all(part.longest is None or part.roll.is_warm(*part.longest) for part in parts):
+    if all(part.is_warm() for part in parts):
         return False
-    days = [part.roll.lane.days_between(*part.window.days()) for part in parts]
-    events = sum(
-        len(chunk)
-        for part, some in zip(parts, days, strict=True)
-        for day in some
-        for chunk in part.roll.view.chunks_of(day)
-    )
+    events = sum(len(chunk) for part in parts for chunk in part.settled)
     return events > _MANY_EVENTS * candidate_count
 
 
@@ -225,11 +248,15 @@ def _of_few(parts: Sequence[Asked], decide: Decide, within: BitMap) -> BitMap:
     if not within:
         return bitmaps.EMPTY
     candidates = Candidates(within)
-    tables = [
-        part.roll.days(part.roll.lane.days_between(*part.window.days()), part.window, candidates)
-        for part in parts
-    ]
+    tables: list[Table] = []
+    for part in parts:
+        days = part.roll.lane.days_between(*part.window.days())
+        tables.append(part.roll.made(part.roll.chunks(days), part.window, candidates))
     return bitmaps.from_sorted(decide(tables))
+
+
+def _ids(chunks: Sequence[Chunk]) -> tuple[int, ...]:
+    return tuple(sorted(chunk.id for chunk in chunks))
 
 
 def _those(at: NDArray[np.intp] | None, has: Mask) -> NDArray[np.intp] | None:

@@ -125,8 +125,9 @@ class EventStore(EventView):
         state = self.contents()
         wanted = bitmaps.to_array(rows)
         lost: list[Events] = []
+        renamed: dict[int, int] = {}
         for day in list(state.days) if len(wanted) else []:
-            kept = self._erase_day(state.chunks[day], wanted, lost)
+            kept = self._erase_day(state.chunks[day], wanted, lost, renamed)
             if kept:
                 state.chunks[day] = kept
             else:
@@ -140,7 +141,7 @@ class EventStore(EventView):
         state.era += 1
         for name, spellings in state.spellings.items():
             state.spellings[name] = spellings.after_loss(gone.codes[name])
-        self._erase_cached(rows)
+        self._erase_cached(rows, renamed)
 
     def compact(self) -> None:
         """Make every day one tight chunk. O(events of the days that are not)."""
@@ -228,7 +229,7 @@ class EventStore(EventView):
             state.stamps[level][day >> LEVEL_BITS * level] = state.version
 
     def _erase_day(
-        self, chunks: Sequence[Chunk], rows: Rows, lost: list[Events]
+        self, chunks: Sequence[Chunk], rows: Rows, lost: list[Events], renamed: dict[int, int]
     ) -> tuple[Chunk, ...]:
         kept: list[Chunk] = []
         for chunk in chunks:
@@ -237,10 +238,15 @@ class EventStore(EventView):
                 kept.append(rest)
             if gone is not None:
                 lost.append(gone)
+                renamed[chunk.id] = 0 if rest is None else rest.id
         return tuple(kept)
 
-    def _erase_cached(self, rows: BitMap) -> None:
-        """Subtract the rows from what is cached of this type alone; drop what others share."""
+    def _erase_cached(self, rows: BitMap, renamed: Mapping[int, int]) -> None:
+        """Subtract the rows from what is cached of this type alone; drop what others share.
+
+        Args:
+            renamed: id of a chunk that had some of the rows -> of the one in its place, or 0.
+        """
         era = self._contents.era
 
         def concerns(subject: object) -> bool:
@@ -251,9 +257,12 @@ class EventStore(EventView):
         def change(stamp: Stamp, value: Value) -> tuple[Stamp, Value] | None:
             if len(stamp) != 2 or stamp[0] != era - 1:
                 return None
+            of = stamp[1]
+            if isinstance(of, tuple):
+                of = tuple(sorted(new for id in of if (new := renamed.get(id, id))))
             if isinstance(value, Table):
-                return (era, stamp[1]), value.without(rows)
-            return (era, stamp[1]), counters.without(value, rows)
+                return (era, of), value.without(rows)
+            return (era, of), counters.without(value, rows)
 
         self.cache.revise(concerns, change)
 
