@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from decimal import Decimal
+from random import Random
 
+import numpy as np
+import pytest
+from headcount_server.core.commands import EventGroup, RecordEvents, UpsertSubscribers
+from headcount_server.core.events import chain_ends
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.formatter import format_rule
 from headcount_server.core.rules.tree import Unit
-from headcount_server.core.schema import KeyType, Schema
+from headcount_server.core.schema import (
+    AttributeSchema,
+    AttributeType,
+    EventSchema,
+    KeyType,
+    Schema,
+)
+from headcount_server.core.values import from_texts
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from tests.oracle.events import Behaviour, Event
 from tests.oracle.model import Model
+from tests.oracle.time import Zone
 from tests.property.world import World
 from tests.strategies.audiences import cases
 from tests.strategies.edits import apply
 from tests.strategies.events import did, last_campaigns, sequence
 from tests.strategies.families import Family
 from tests.strategies.picking import Pick
-from tests.strategies.settings import STRING_SCHEMA, micros, moment
+from tests.strategies.settings import moment
 
 FAMILIES = frozenset({Family.DID, Family.HOURS, Family.RELATIVE, Family.HABIT})
-MANY = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
-NOW = micros(moment(1_774_958_400_000_000))
+CALM = list(HealthCheck)
+NOW = 1_774_958_400_000_000
 MINUTE = 60_000_000
-SMALL = replace(
-    STRING_SCHEMA, events=tuple(e for e in STRING_SCHEMA.events if e.name in ("open", "click"))
+EVENTS = ("open", "click")
+SCHEMA = Schema(
+    KeyType.UINT32, events=tuple(EventSchema(name, ("campaign", "link")) for name in EVENTS)
 )
 
 
 @given(st.data())
-@MANY
+@settings(max_examples=60, deadline=None, suppress_health_check=CALM)
 def test_people_did_what_the_oracle_says(data: st.DataObject) -> None:
     setting, edits = data.draw(cases(KeyType.STRING, KeyType.UINT32))
     model, world = Model(setting.schema), World(setting.schema, setting.now)
@@ -40,80 +55,130 @@ def test_people_did_what_the_oracle_says(data: st.DataObject) -> None:
         apply(edit, model)
         apply(edit, world)
     pick = Pick(data.draw, setting, FAMILIES)
-    makers: tuple[Callable[[Pick], tree.Rule], ...] = (sequence, last_campaigns, did, sequence)
+    makers: tuple[Callable[[Pick], tree.Rule], ...] = (sequence, last_campaigns, did, did)
     for _ in range(8):
         rule = pick.one(makers)(pick)
         note(format_rule(rule))
         assert world.members(rule, setting.now) == model.members(rule, setting.now)
 
 
-@st.composite
-def steps(draw: st.DrawFn, length: int) -> tuple[tree.Step, ...]:
-    """Steps of two event types, with everything that may hang on them, by minutes."""
-    where = st.one_of(st.none(), st.sampled_from(["a", "b"]).map(_link))
-    event = st.sampled_from([("open",), ("click",)])
-    without = st.builds(tree.Without, st.sampled_from(["open", "click"]), where)
-    drawn: list[tree.Step] = [
-        tree.Step(draw(st.one_of(event, st.just(("open", "click")))), where=draw(where))
-    ]
-    negated = draw(st.booleans()) and length > 1
-    for place in range(1, length):
-        last = negated and place == length - 1
-        between = None if last else draw(st.one_of(st.none(), without))
-        step = tree.Step(draw(event), last, draw(where), draw(_within()), between)
-        drawn.append(step)
-    return tuple(drawn)
+@dataclass(frozen=True)
+class Crowd:
+    """Many people who did little, at few different times, so that steps meet."""
+
+    world: World
+    people: list[list[Event]]
+
+    def check(self, rule: tree.Sequence) -> None:
+        found = self.world.members(rule, NOW)
+        for key, events in enumerate(self.people):
+            behaviour = Behaviour(SCHEMA, Zone("UTC"), NOW, events, lambda _: None)
+            mine = [((e.time - NOW) // MINUTE, e.event, e.dimensions) for e in events]
+            assert behaviour.holds(rule) == (key in found), (format_rule(rule), mine)
 
 
-def _within() -> st.SearchStrategy[tree.Duration | None]:
-    minutes = st.integers(0, 6).map(lambda n: tree.Duration(tree.Number(Decimal(n)), Unit.MINUTE))
-    return st.one_of(st.none(), minutes)
+def crowd(dice: Random, minutes: int, most: int) -> Crowd:
+    """80 people with 2 to ``most`` events in so many minutes before now, written out of order."""
+    people: list[list[Event]] = [[] for _ in range(80)]
+    world = World(SCHEMA, NOW)
+    world._do(UpsertSubscribers("a", np.arange(len(people)), (), NOW, None, None))
+    drawn = [(key, dice.choice(EVENTS)) for key in range(80) for _ in range(dice.randint(2, most))]
+    dice.shuffle(drawn)
+    for name in EVENTS:
+        keys = [key for key, event in drawn if event == name]
+        times = [NOW - dice.randint(-1, minutes) * MINUTE for _ in keys]
+        values = {
+            "campaign": [dice.choice(["", "a", "A", "b", "a"]) for _ in keys],
+            "link": [dice.choice(["", "a", "b"]) for _ in keys],
+        }
+        columns = {
+            n: from_texts(AttributeSchema(n, AttributeType.KEYWORD), v, world.audience.calendar)[0]
+            for n, v in values.items()
+        }
+        group = EventGroup(name, None, columns, {})
+        world._do(RecordEvents("a", np.array(keys), np.array(times), (group,), NOW))
+        for i, key in enumerate(keys):
+            named = {n: v[i] for n, v in values.items() if v[i]}
+            order = len(people[key]) + 100 * EVENTS.index(name)
+            people[key].append(Event(order, key, times[i], name, named, {}))
+    return Crowd(world, people)
 
 
-def _link(value: str) -> tree.Rule:
-    return tree.Attribute("link", tree.Compare(tree.Operator.EQUAL, tree.Text(value)))
+def chain(dice: Random, minutes: int, ends: bool) -> tree.Sequence:
+    """A sequence with everything that may hang on it; with ``ends`` what may come after it most."""
 
+    def where() -> tree.Rule | None:
+        value = dice.choice(["a", "b", "", ""])
+        equal = tree.Compare(tree.Operator.EQUAL, tree.Text(value))
+        return tree.Attribute("link", equal) if value else None
 
-@st.composite
-def sequences(draw: st.DrawFn) -> tree.Sequence:
-    """Sequences of 2 to 5 steps."""
-    given_steps = draw(steps(draw(st.sampled_from([2, 3, 2, 4, 3, 5]))))
-    same = draw(st.sampled_from(["", "", "campaign"]))
-    window = draw(
-        st.sampled_from([None, None, tree.After(tree.Timestamp(moment(NOW - 9 * MINUTE)))])
+    def elapsed(share: float) -> tree.Duration | None:
+        amount = tree.Number(Decimal(dice.randint(0, minutes)))
+        return tree.Duration(amount, Unit.MINUTE) if dice.random() < share else None
+
+    length = dice.choice([2, 2, 3, 3, 4, 5, 6])
+    negated = ends or dice.random() < 0.4
+    steps = [tree.Step(dice.choice([("open",), ("click",), EVENTS]), where=where())]
+    for i in range(1, length):
+        last = negated and i == length - 1
+        without = None
+        if not last and dice.random() < 0.3:
+            without = tree.Without(dice.choice(EVENTS), where())
+        steps.append(tree.Step((dice.choice(EVENTS),), last, where(), elapsed(0.35), without))
+    after = tree.After(tree.Timestamp(moment(NOW - minutes * MINUTE * 2 // 3)))
+    return tree.Sequence(
+        tuple(steps),
+        elapsed(0.95 if ends else 0.4),
+        dice.choice(["", "", "campaign"]),
+        dice.choice([None, None, None, after]),
     )
-    return tree.Sequence(given_steps, draw(_within()), same, window)
 
 
-EVENTS = st.tuples(
-    st.sampled_from(["open", "click"]),
-    st.integers(0, 12),
-    st.sampled_from(["", "a", "A", "b"]),
-    st.sampled_from(["", "a", "b"]),
-)
-
-
-def _recorded(schema: Schema, people: list[list[tuple[str, int, str, str]]]) -> tuple[Model, World]:
-    model, world = Model(schema), World(schema, NOW)
-    for number, events in enumerate(people):
-        for target in (model, world):
-            target.upsert(f"s{number}", {}, NOW, None, None)
-            for event, ago, campaign, link in events:
-                given_ = {"campaign": campaign, "link": link}
-                named = {name: value for name, value in given_.items() if value}
-                target.record(f"s{number}", event, NOW - ago * MINUTE, named, {})
-    return model, world
-
-
-@given(
-    st.lists(st.lists(EVENTS, min_size=3, max_size=9), min_size=1, max_size=4),
-    st.lists(sequences(), min_size=4, max_size=8),
-)
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32), st.sampled_from([1, 3, 6, 12]))
+@settings(max_examples=20, deadline=None, suppress_health_check=CALM)
 def test_a_chain_is_found_where_there_is_one_among_events_of_equal_times(
-    people: list[list[tuple[str, int, str, str]]], rules: list[tree.Sequence]
+    seed: int, minutes: int
 ) -> None:
-    model, world = _recorded(SMALL, people)
-    for rule in rules:
-        note(format_rule(rule))
-        assert world.members(rule, NOW) == model.members(rule, NOW)
+    dice = Random(seed)
+    many = crowd(dice, minutes, 8)
+    for _ in range(12):
+        many.check(chain(dice, minutes, ends=False))
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+@given(st.integers(0, 2**32), st.sampled_from([4, 8, 30]))
+@settings(max_examples=10, deadline=None, suppress_health_check=CALM)
+def test_what_must_not_come_within_a_time_from_the_first_step_is_told_stretch_by_stretch(
+    bounded: bool, seed: int, minutes: int
+) -> None:
+    """The bounds only save work: without them every stretch decides for itself."""
+    dice = Random(seed)
+    many = crowd(dice, minutes, 9)
+    with pytest.MonkeyPatch.context() as patch:
+        if not bounded:
+            patch.setattr(chain_ends, "_any_between", lambda _, at, *__: at >= 0)
+        for _ in range(12):
+            many.check(chain(dice, minutes, ends=True))
+
+
+@pytest.mark.parametrize("minutes", [0, 50])
+def test_a_subscriber_with_many_thousand_events_at_equal_times_is_decided(minutes: int) -> None:
+    world = World(SCHEMA, NOW)
+    world._do(UpsertSubscribers("a", np.array([7]), (), NOW, None, None))
+    for name in EVENTS:
+        times = NOW - np.arange(20_000) % (minutes + 1) * MINUTE
+        column, _ = from_texts(
+            AttributeSchema("link", AttributeType.KEYWORD), ["a"] * 20_000, world.audience.calendar
+        )
+        group = EventGroup(name, None, {"link": column}, {})
+        world._do(RecordEvents("a", np.full(20_000, 7), times, (group,), NOW))
+
+    def holds(*names: str, **parts: tree.Duration) -> bool:
+        steps = [tree.Step((name.removeprefix("not "),), name[:4] == "not ") for name in names]
+        return world.members(tree.Sequence(tuple(steps), **parts), NOW) == {7}
+
+    instant = tree.Duration(tree.Number(Decimal(0)), Unit.MINUTE)
+    assert holds(*["open"] * 8, all_within=instant)
+    assert holds(*["open", "click"] * 4, all_within=instant)
+    assert not holds(*["open"] * 7, "not click")
+    assert not holds(*["open"] * 7, "not click", all_within=instant)

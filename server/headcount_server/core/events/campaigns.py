@@ -19,7 +19,8 @@ from headcount_server.core.events.view import EventView
 from headcount_server.core.plan.behaviour_nodes import LastCampaigns
 from headcount_server.core.plan.nodes import Days, DidAtLeast, PropertyIsSet, Source
 
-_DAYS_FIRST = 32  # with sendings, that are looked at before those before them, and so on doubled
+_DAYS_FIRST = 64  # with sendings, that are looked at for everyone
+_DAYS_FACTOR = 8  # as many more for whom these aren't enough
 
 
 def evaluate(
@@ -63,64 +64,58 @@ def _last(
 ) -> tuple[Rows, Int64s]:
     """Row and value of each one's last campaigns, by row.
 
-    Days are looked at from the latest back. Whoever has enough campaigns that were sent after
-    every instant of the days not yet seen needs no earlier ones.
+    The latest days are looked at first. Whoever has enough campaigns that were sent after every
+    instant of the days before needs no more; for the others more days are looked at.
     """
-    days = view.days_between(*_days(view, ever))
+    window = resolve(ever, view.calendar)
+    assert window is not None, "there are sendings in it"
+    days = view.days_between(*window.days())
     found: list[tuple[Rows, Int64s]] = []
-    kept: tuple[Rows, Int64s, Int64s] | None = None
     size = _DAYS_FIRST
-    while days and rows:
-        batch, days = days[-size:], days[:-size]
-        size *= 2
-        span = Days(batch[0], batch[-1], ever.until)
+    while rows:
+        span = Days(days[-size] if size < len(days) else None, ever.high, ever.until)
         events = select(view, sendings, span, rows, (node.dimension,))
         numbers = values.numbers(view, events.codes[node.dimension])
-        kept = _latest(kept, (events.rows, numbers, events.times), values.ranks(), node.last)
-        done = _complete(kept, node.last, view.calendar.end_of_day(days[-1]) if days else None)
-        found.append((kept[0][done], kept[1][done]))
-        kept = (kept[0][~done], kept[1][~done], kept[2][~done])
-        rows = rows - bitmaps.from_rows(found[-1][0])
+        owners, sent, times = _latest(events.rows, numbers, events.times, values.ranks(), node.last)
+        if size < len(days):
+            unseen_us = view.calendar.end_of_day(days[-size - 1])
+            enough = _complete(owners, times, node.last, unseen_us)
+            owners, sent = owners[enough], sent[enough]
+        found.append((owners, sent))
+        rows = rows - bitmaps.from_sorted(owners[run_starts(owners)])
+        size *= _DAYS_FACTOR
     joined = np.concatenate([part for part, _ in found])
     order = np.argsort(joined, kind="stable")
     return joined[order], np.concatenate([part for _, part in found])[order]
 
 
-def _days(view: EventView, ever: Days) -> tuple[int, int]:
-    window = resolve(ever, view.calendar)
-    return (1, 0) if window is None else window.days()
-
-
 def _latest(
-    kept: tuple[Rows, Int64s, Int64s] | None,
-    more: tuple[Rows, Int64s, Int64s],
-    ranks: Int64s,
-    last: int,
+    rows: Rows, values: Int64s, times: Int64s, ranks: Int64s, last: int
 ) -> tuple[Rows, Int64s, Int64s]:
-    """Row, value and latest time of each row's last campaigns so far, the latest first."""
-    if kept is not None:
-        more = (
-            np.concatenate((kept[0], more[0])),
-            np.concatenate((kept[1], more[1])),
-            np.concatenate((kept[2], more[2])),
-        )
-    rows, values, times = more
-    order = np.lexsort((-times, values, rows))
-    rows, values, times = rows[order], values[order], times[order]
-    firsts = np.ones(len(rows), dtype=np.bool_)
-    firsts[1:] = (rows[1:] != rows[:-1]) | (values[1:] != values[:-1])
+    """Row, value and latest time of each row's last campaigns, the latest first; rows ascend.
+
+    Args:
+        rows, values, times: in the order of (row, time).
+        ranks: of values that were sent at equal times, the order.
+    """
+    starts = run_starts(rows)
+    lengths = np.diff(starts, append=len(rows))
+    backwards = np.repeat(2 * starts + lengths - 1, lengths) - np.arange(len(rows))
+    rows, values, times = rows[backwards], values[backwards], times[backwards]
+    keys = rows.astype(np.int64) * len(ranks) + values
+    order = np.argsort(keys, kind="stable")
+    firsts = np.zeros(len(rows), dtype=np.bool_)
+    firsts[order[run_starts(keys[order])]] = True
     rows, values, times = rows[firsts], values[firsts], times[firsts]
-    order = np.lexsort((-ranks[values], -times, rows))
-    rows, values, times = rows[order], values[order], times[order]
+    if bool(((rows[1:] == rows[:-1]) & (times[1:] == times[:-1])).any()):
+        order = np.lexsort((-ranks[values], -times, rows))
+        rows, values, times = rows[order], values[order], times[order]
     near = _nth(rows) < last
     return rows[near], values[near], times[near]
 
 
-def _complete(kept: tuple[Rows, Int64s, Int64s], last: int, unseen_us: int | None) -> Mask:
-    """Which entries are of rows whose last campaigns are known; all, where no day is unseen."""
-    rows, _, times = kept
-    if unseen_us is None or not len(rows):
-        return np.ones(len(rows), dtype=np.bool_)
+def _complete(rows: Rows, times: Int64s, last: int, unseen_us: int) -> Mask:
+    """Which entries are of rows with enough campaigns after what wasn't looked at."""
     starts = run_starts(rows)
     lengths = np.diff(starts, append=len(rows))
     earliest = times[starts + lengths - 1]
@@ -145,7 +140,9 @@ def _answered(
         given_values.append(values.numbers(view, events.codes[node.dimension]))
     factor = len(values.ranks())  # rows are 32 bits and values events of memory: 63 bits hold both
     given = np.concatenate(given_rows).astype(np.int64) * factor + np.concatenate(given_values)
-    return np.isin(last_rows.astype(np.int64) * factor + last_values, given)
+    given.sort()
+    wanted = last_rows.astype(np.int64) * factor + last_values
+    return given[np.minimum(given.searchsorted(wanted), len(given) - 1)] == wanted
 
 
 def _nth(rows: Rows) -> NDArray[np.intp]:

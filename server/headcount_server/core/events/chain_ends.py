@@ -19,7 +19,13 @@ import numpy as np
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.events.chain_groups import NEVER, Fouls, Groups, Places, lower_bound
+from headcount_server.core.events.chain_groups import (
+    FOREVER,
+    NEVER,
+    Groups,
+    Places,
+    lower_bound,
+)
 from headcount_server.core.events.chains import (
     Links,
     can_begin,
@@ -27,33 +33,32 @@ from headcount_server.core.events.chains import (
     first_steps,
     part_of,
 )
-from headcount_server.core.events.columns import Int64s, Mask
+from headcount_server.core.events.columns import Int64s, Mask, Rows
+from headcount_server.core.events.sorting import run_starts
 from headcount_server.core.plan.behaviour_nodes import Sequence
 from headcount_server.core.ragged import ragged_index
 
-_FOREVER = np.int64(np.iinfo(np.int64).max)  # the time of a foul that never comes
 
-
-def rows_with_chain(node: Sequence, groups: Groups, links: Links, after: Fouls | None) -> BitMap:
+def rows_with_chain(node: Sequence, groups: Groups, links: Links, nexts: Int64s | None) -> BitMap:
     """The subscribers of the groups with a chain that ends well.
 
     Args:
-        after: the fouls after the last step, if there must be none.
+        nexts: where none must come after the last step, the time of each one's next foul, or
+            FOREVER.
     """
     limit = node.all_within
     if limit is None:
         good = complete(links, len(groups))
-        if after is not None:
-            good &= _is_free(node, groups, _next_times(after))
-        return bitmaps.from_rows(groups.rows[good])
+        if nexts is not None:
+            good &= _is_free(node, groups, nexts)
+        return _bitmap(groups.rows[good])
     latest = first_steps(links, groups.times)
     good = (latest != NEVER) & (groups.times - np.where(latest == NEVER, 0, latest) <= limit)
-    if after is None:
-        return bitmaps.from_rows(groups.rows[good])
-    nexts = _next_times(after)
-    bounds = np.where(nexts == _FOREVER, _FOREVER, nexts - 1 - limit)
+    if nexts is None:
+        return _bitmap(groups.rows[good])
+    bounds = np.where(nexts == FOREVER, FOREVER, nexts - 1 - limit)
     sure = good & (_is_free(node, groups, nexts) | (latest <= bounds))
-    found = bitmaps.from_rows(groups.rows[sure])
+    found = _bitmap(groups.rows[sure])
     open_ends = good & ~sure
     open_ends[open_ends] = ~_members(found, groups.rows[open_ends])
     if open_ends.any():
@@ -61,16 +66,9 @@ def rows_with_chain(node: Sequence, groups: Groups, links: Links, after: Fouls |
     return found
 
 
-def _next_times(after: Fouls) -> Int64s:
-    nexts = np.full(len(after.after), _FOREVER)
-    some = after.after < after.ends
-    nexts[some] = after.times[after.after[some]]
-    return nexts
-
-
 def _is_free(node: Sequence, groups: Groups, nexts: Int64s) -> Mask:
     """Where no foul comes in the last step's own time."""
-    never = nexts == _FOREVER
+    never = nexts == FOREVER
     assert node.absent is not None
     if node.absent.within is None:
         return never
@@ -82,13 +80,12 @@ def _stretches(
 ) -> BitMap:
     """The subscribers with a chain to one of ``ends`` that begins up to the end's bound."""
     earliest = -first_steps(links, -groups.times)  # of groups that end no chain it isn't asked
-    ends = ends & (earliest <= bounds)
-    ends = ends & _any_between(
-        groups, can_begin(links, ends), np.maximum(earliest, groups.times - limit),
-        np.minimum(latest, bounds),
-    )  # fmt: skip
+    begins = can_begin(links, ends)
+    pending = np.flatnonzero(ends & (earliest <= bounds))
+    low = np.maximum(earliest[pending], groups.times[pending] - limit)
+    high = np.minimum(latest[pending], bounds[pending])
+    pending = pending[_any_between(groups, pending, begins, low, high)]
     found: list[BitMap] = []
-    pending = np.flatnonzero(ends)
     while len(pending):
         # The latest stretch of each subscriber; they are settled one by one.
         rows = groups.rows[pending]
@@ -99,15 +96,13 @@ def _stretches(
             bounds[pending] == bounds[of_row]
         )
         settled = _settled(groups, links, limit, bounds, pending[same])
-        found.append(bitmaps.from_rows(settled))
+        found.append(_bitmap(settled))
         pending = pending[~same]
         pending = pending[~_members(found[-1], groups.rows[pending])]
     return bitmaps.union(found)
 
 
-def _settled(
-    groups: Groups, links: Links, limit: int, bounds: Int64s, ends: Places
-) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+def _settled(groups: Groups, links: Links, limit: int, bounds: Int64s, ends: Places) -> Rows:
     """The rows with a chain to one of ``ends``, which are one stretch of each subscriber."""
     rows = groups.rows[ends]
     first = np.append(True, rows[1:] != rows[:-1])
@@ -126,17 +121,24 @@ def _settled(
     return groups.rows[at[good & np.isin(at, ends)]]
 
 
-def _any_between(groups: Groups, begins: Mask, low: Int64s, high: Int64s) -> Mask:
-    """For each group whether one of ``begins``, of its partition and not after it, is in a range
-    of times (ends included).
+def _any_between(groups: Groups, at: Places, begins: Mask, low: Int64s, high: Int64s) -> Mask:
+    """For some groups whether one of ``begins``, of the same partition and not after it, is in a
+    range of times (ends included).
     """
-    places = np.arange(len(groups))
-    first = lower_bound(groups.times, groups.firsts, places + 1, low)
-    beyond = lower_bound(groups.times, first, places + 1, np.minimum(high, _FOREVER - 1) + 1)
+    first = lower_bound(groups.times, groups.firsts[at], at + 1, low)
+    beyond = lower_bound(groups.times, first, at + 1, high + 1)
     before = np.concatenate(([0], np.cumsum(begins)))
-    return before[np.maximum(beyond, first)] > before[first]
+    return before[beyond] > before[first]
 
 
-def _members(rows: BitMap, of: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> Mask:
+def _members(rows: BitMap, of: Rows) -> Mask:
     """Which of some rows are in a bitmap."""
-    return np.isin(of, bitmaps.to_array(rows))
+    members = bitmaps.to_array(rows)
+    if not len(members):
+        return np.zeros(len(of), dtype=np.bool_)
+    return members[np.minimum(members.searchsorted(of), len(members) - 1)] == of
+
+
+def _bitmap(rows: Rows) -> BitMap:
+    """The bitmap of rows that ascend and may repeat."""
+    return bitmaps.from_sorted(rows[run_starts(rows)])

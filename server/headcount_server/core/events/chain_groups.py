@@ -21,6 +21,7 @@ Bits = NDArray[np.uint16]
 Feasible = dict[tuple[int, int], Mask]
 
 NEVER = np.int64(np.iinfo(np.int64).min)  # before every time
+FOREVER = np.int64(np.iinfo(np.int64).max)  # after every time
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +72,13 @@ class Groups:
         """How many events each has."""
         return np.diff(self.starts, append=len(self.events.rows))
 
+    def owners(self, events: Places) -> Places:
+        """The group of each of some events."""
+        return np.searchsorted(self.starts, events, side="right") - 1
+
     def count(self, mask: Mask) -> Int64s:
         """How many of each one's events are in a mask over all events."""
         return np.add.reduceat(mask.astype(np.int64), self.starts)
-
-
-@dataclass(frozen=True, slots=True)
-class Fouls:
-    """The fouls of one kind around each group, among all events of its subscriber or partition.
-
-    Attributes:
-        together: how many there are at the group's time.
-        before: the time of the last one before it, NEVER where there is none.
-        after: places in ``times`` of the first one after it; ``ends`` where there is none.
-    """
-
-    together: Places
-    before: Int64s
-    after: Places
-    ends: Places
-    times: Int64s
 
 
 def group(events: Marked, by_value: bool) -> Groups:
@@ -114,30 +102,22 @@ def group(events: Marked, by_value: bool) -> Groups:
 def lower_bound(times: Int64s, low: Places, high: Places, targets: Int64s) -> Places:
     """The first place of ``low`` to ``high`` (excluded) with a time from the target on, or high.
 
-    O(log of the longest range) passes over all.
+    O(log of the longest range) passes over the ranges still open.
 
     Args:
         times: ascending within every range.
     """
-    low, high = low.astype(np.int64), high.astype(np.int64)
-    while True:
-        is_open = low < high
-        if not is_open.any():
-            return low.astype(np.intp)
+    result = low.copy()
+    at = np.flatnonzero(low < high)
+    low, high, targets = low[at], high[at], targets[at]
+    while len(at):
         middle = (low + high) >> 1
-        less = is_open & (times[np.minimum(middle, len(times) - 1)] < targets)
-        high = np.where(is_open & ~less, middle, high)
-        low = np.where(less, middle + 1, low)
-
-
-def fouls_around(groups: Groups, times: Int64s, low: Places, high: Places) -> Fouls:
-    """Looks up the fouls of one kind; each group's are ``times[low:high]``, ascending."""
-    at = lower_bound(times, low, high, groups.times)
-    after = lower_bound(times, at, high, groups.times + 1)
-    before = np.full(len(groups), NEVER)
-    some = at > low
-    before[some] = times[at[some] - 1]
-    return Fouls(after - at, before, after, high, times)
+        less = times[middle] < targets
+        low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
+        is_open = low < high
+        result[at] = low
+        at, low, high, targets = at[is_open], low[is_open], high[is_open], targets[is_open]
+    return result
 
 
 def feasible(groups: Groups, steps: int, kinds: int, dead: Bits) -> Feasible:
@@ -203,7 +183,7 @@ def _only_steps(mask: Mask, groups: Groups, i: int, j: int, active: int) -> None
     fouls = np.flatnonzero((events.fouls & active != 0) & (events.steps != 0))
     if not len(fouls):
         return
-    owners = np.searchsorted(groups.starts, fouls, side="right") - 1
+    owners = groups.owners(fouls)
     fouls, owners = fouls[mask[owners]], owners[mask[owners]]
     some, owners = np.unique(owners, return_inverse=True)
     range_bits = (1 << j + 1) - (1 << i)

@@ -86,10 +86,14 @@ class _Ranges:
 
 def _ends(node: DidRelative, days: Int64s) -> tuple[Int32s, Int32s]:
     """First and last day of each, cut to those that events can lie on and one beyond."""
-    distinct, places = np.unique(days, return_inverse=True)
-    moved = [add(day, node.amount, node.unit) for day in distinct.tolist()]
-    cut = [min(max(day, FIRST_DAY - 1), LAST_DAY + 1) for day in moved]
-    own, other = distinct.astype(np.int32)[places], np.array(cut, dtype=np.int32)[places]
+    earliest = int(days.min())
+    moved = np.zeros(int(days.max()) - earliest + 1, dtype=np.int32)  # at most all days there are
+    is_used = np.zeros(len(moved), dtype=np.bool_)
+    is_used[days - earliest] = True
+    for place in np.flatnonzero(is_used).tolist():
+        day = add(place + earliest, node.amount, node.unit)
+        moved[place] = min(max(day, FIRST_DAY - 1), LAST_DAY + 1)
+    own, other = days.astype(np.int32), moved[days - earliest]
     return (own, other) if node.amount >= 0 else (other, own)
 
 

@@ -12,13 +12,13 @@ from pyroaring import BitMap
 from headcount_server.core import bitmaps
 from headcount_server.core.events import chain_ends
 from headcount_server.core.events.chain_groups import (
+    FOREVER,
+    NEVER,
     Bits,
-    Fouls,
     Groups,
     Marked,
     Places,
     feasible,
-    fouls_around,
     group,
     lower_bound,
 )
@@ -181,42 +181,57 @@ def _with_chain(node: Sequence, events: Marked) -> BitMap:
     for i, step in enumerate(node.steps):
         before: Int64s | None = None
         if step.without is not None:
-            fouls = _between(groups, events, 1 << i)
-            dead |= _dead(groups, 1 << i, fouls.together)
-            before = fouls.before
+            together, before = _between(groups, events, 1 << i)
+            dead |= _dead(groups, 1 << i, together)
         if i:
             lows.append(_lows(groups, step.within, before))
-    after: Fouls | None = None
-    kinds = sum(_between_sources(node).values())
+    nexts: Int64s | None = None
+    kinds = sum(1 << i for i, step in enumerate(node.steps) if step.without is not None)
     if node.absent is not None:
-        after = _after(groups, absent)
-        dead |= _dead(groups, absent, after.together)
+        together, nexts = _after(groups, absent)
+        dead |= _dead(groups, absent, together)
         kinds |= absent
     links = Links(feasible(groups, len(node.steps), kinds, dead), lows)
-    return chain_ends.rows_with_chain(node, groups, links, after)
+    return chain_ends.rows_with_chain(node, groups, links, nexts)
 
 
-def _between(groups: Groups, events: Marked, kind: int) -> Fouls:
-    """The fouls of a kind between steps; it need not agree on what the steps agree on."""
+def _between(groups: Groups, events: Marked, kind: int) -> tuple[Places, Int64s]:
+    """Around each group the fouls between steps, of its row and whatever value.
+
+    How many there are at the group's time, and when the last one before it is (NEVER: none).
+    """
     fouls = events.take(events.fouls & kind != 0)
     fouls = fouls.take(event_order(fouls.rows, fouls.times))
     low = fouls.rows.searchsorted(groups.rows)
     high = fouls.rows.searchsorted(groups.rows, "right")
-    return fouls_around(groups, fouls.times, low, high)
+    at = lower_bound(fouls.times, low, high, groups.times)
+    after = lower_bound(fouls.times, at, high, groups.times + 1)
+    before = np.full(len(groups), NEVER)
+    some = at > low
+    before[some] = fouls.times[at[some] - 1]
+    return after - at, before
 
 
-def _after(groups: Groups, absent: int) -> Fouls:
-    """What must not come after the last step, of each group's own partition."""
+def _after(groups: Groups, absent: int) -> tuple[Int64s, Int64s]:
+    """What must not come after the last step, of each group's partition.
+
+    How many there are at the group's time, and when the first one after it is (FOREVER: none).
+    """
     mask = groups.events.fouls & absent != 0
     ends = np.append(groups.starts[1:], len(mask))
-    nexts = np.flatnonzero(groups.firsts == np.arange(len(groups)))
-    last = np.repeat(np.append(nexts[1:], len(groups)) - 1, np.diff(np.append(nexts, len(groups))))
     before = np.concatenate(([0], np.cumsum(mask)))
-    low, high = before[groups.starts[groups.firsts]], before[ends[last]]
-    return fouls_around(groups, groups.events.times[mask], low, high)
+    following = before[ends]  # the place of the next one among all of them
+    places = np.flatnonzero(mask)
+    owners = groups.owners(places)
+    nexts = np.full(len(groups), FOREVER)
+    some = np.flatnonzero(following < len(places))
+    owner = owners[following[some]]
+    same = groups.firsts[owner] == groups.firsts[some]
+    nexts[some[same]] = groups.times[owner[same]]
+    return following - before[groups.starts], nexts
 
 
-def _dead(groups: Groups, kind: int, together: Places) -> Bits:
+def _dead(groups: Groups, kind: int, together: Places | Int64s) -> Bits:
     """The kind where a foul at a group's moment can be no step of a chain through the group."""
     events = groups.events
     usable = groups.count((events.fouls & kind != 0) & (events.steps != 0))
