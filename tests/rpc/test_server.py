@@ -104,13 +104,6 @@ def test_an_unknown_method_is_unimplemented(api):
     assert error.code is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_what_is_tolerant_is_unimplemented(api, shop):
-    request = query_service_pb2.ExplainRequest(audience=shop, rule_text="everyone", tolerant=True)
-    assert refused(api.query.Explain, request).code is grpc.StatusCode.UNIMPLEMENTED
-    request = query_service_pb2.ParseRuleRequest(rule_text="everyone", tolerant=True)
-    assert refused(api.query.ParseRule, request).code is grpc.StatusCode.UNIMPLEMENTED
-
-
 def test_what_is_not_there_is_named_with_what_was_meant(api, shop):
     request = query_service_pb2.CountRequest(audience="shob", rule_text="everyone")
     error = refused(api.query.Count, request)

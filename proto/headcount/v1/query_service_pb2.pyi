@@ -594,7 +594,9 @@ class CountStreamRequest(_message.Message):
     sequence: _builtins.int
     """Chosen by the client, rising on its slot; comes back in the answer."""
     tolerant: _builtins.bool
-    """True to leave an unfinished condition out instead of failing."""
+    """True to leave out unfinished conditions, and those that don't fit the schema, instead of failing. A rule of which
+    nothing is left counts everyone.
+    """
     @_builtins.property
     def rule(self) -> _rule_pb2.Rule:
         """A rule."""
@@ -740,7 +742,9 @@ class ExplainRequest(_message.Message):
     at_least_revision: _builtins.int
     """The answer reflects at least this revision: waits for it until the deadline; 0: the newest there is."""
     tolerant: _builtins.bool
-    """True to leave an unfinished condition out instead of failing."""
+    """True to leave out unfinished conditions, and those that don't fit the schema, instead of failing. A rule of which
+    nothing is left counts everyone.
+    """
     @_builtins.property
     def rule(self) -> _rule_pb2.Rule:
         """A rule."""
@@ -795,7 +799,10 @@ class Warning(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Stable code: ALWAYS_EMPTY, ALWAYS_EVERYONE, REDUNDANT, RANGE_REVERSED, COUNT_PAST_NUMBER, FUTURE_EVENTS."""
+    """Stable code. Of the rule alone: ALWAYS_EMPTY, ALWAYS_EVERYONE, RANGE_REVERSED, COUNT_PAST_NUMBER, FUTURE_EVENTS.
+    Of the data as they are: REDUNDANT (the group's count is the same without this part), CONTRADICTION (nobody
+    matches all parts of an `and`, though each has members).
+    """
     message: _builtins.str
     """The same in words."""
     def __init__(
@@ -827,6 +834,7 @@ class ExplainNode(_message.Message):
     NODES_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    WITHOUT_COUNT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """Text of the node as the formatter writes it."""
     field: _builtins.str
@@ -839,6 +847,10 @@ class ExplainNode(_message.Message):
     """
     removed_count: _builtins.int
     """How many it takes away from (in an `or`: adds to) the ones before it."""
+    without_count: _builtins.int
+    """How many the `and`, `or`, `none of` or `at least` that it is a part of would have without it; absent elsewhere.
+    Less the count of that group, it is what dropping the node would change.
+    """
     @_builtins.property
     def span(self) -> _rule_pb2.TextSpan:
         """Its place in the text that was asked; absent without one."""
@@ -853,7 +865,9 @@ class ExplainNode(_message.Message):
 
     @_builtins.property
     def error(self) -> Global___QuestionError:
-        """Set where the node can't be answered; then its counts mean nothing."""
+        """Set where the node can't be answered, which only a tolerant question survives: it is left out of the count of
+        what it is a part of, and its own counts mean nothing.
+        """
 
     def __init__(
         self,
@@ -867,12 +881,15 @@ class ExplainNode(_message.Message):
         nodes: _abc.Iterable[Global___ExplainNode] | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
         error: Global___QuestionError | None = ...,
+        without_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "span", b"span"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_without_count", b"_without_count", "error", b"error", "span", b"span", "without_count", b"without_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "cumulative_count", b"cumulative_count", "error", b"error", "field", b"field", "nodes", b"nodes", "removed_count", b"removed_count", "span", b"span", "text", b"text", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_without_count", b"_without_count", "count", b"count", "cumulative_count", b"cumulative_count", "error", b"error", "field", b"field", "nodes", b"nodes", "removed_count", b"removed_count", "span", b"span", "text", b"text", "warnings", b"warnings", "without_count", b"without_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__without_count: _TypeAlias = _typing.Literal["without_count"]  # noqa: Y015
+    _WhichOneofArgType__without_count: _TypeAlias = _typing.Literal["_without_count", b"_without_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__without_count) -> _WhichOneofReturnType__without_count | None: ...
 
 Global___ExplainNode: _TypeAlias = ExplainNode  # noqa: Y015
 
@@ -900,11 +917,13 @@ class ExplainResponse(_message.Message):
     """Revision that the answer reflects."""
     @_builtins.property
     def root(self) -> Global___ExplainNode:
-        """The root of the rule."""
+        """The root of the rule; absent where a tolerant question's text has no finished condition: then everyone is counted."""
 
     @_builtins.property
     def incomplete(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleFault]:
-        """Conditions that were left out."""
+        """Of a tolerant question, what was left out and why: unfinished conditions, and those that don't fit the schema (in
+        the tree they have an `error`). At most 100, in the order of the text.
+        """
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
@@ -2273,7 +2292,7 @@ class ParseRuleRequest(_message.Message):
     audience: _builtins.str
     """Name of an audience whose schema the rule must fit; empty: none."""
     tolerant: _builtins.bool
-    """True to leave an unfinished condition out instead of failing."""
+    """True to leave out unfinished conditions, and those that don't fit the schema, instead of failing."""
     def __init__(
         self,
         *,
@@ -2300,10 +2319,10 @@ class ParseRuleResponse(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     INCOMPLETE_FIELD_NUMBER: _builtins.int
     formatted_text: _builtins.str
-    """The text as the formatter writes it."""
+    """The text as the formatter writes it; empty without a tree."""
     @_builtins.property
     def rule(self) -> _rule_pb2.Rule:
-        """The tree, with spans."""
+        """The tree, with spans; absent where nothing is left of a tolerantly read text."""
 
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -2311,7 +2330,7 @@ class ParseRuleResponse(_message.Message):
 
     @_builtins.property
     def incomplete(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleFault]:
-        """Conditions that were left out."""
+        """Of a tolerantly read text, what was left out and why; at most 100, in the order of the text."""
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headcount.v1 import query_service_pb2
 
@@ -12,12 +12,15 @@ from headcount_server.core.commands import Keys
 from headcount_server.core.query import Ask, Count
 from headcount_server.core.query.suggest import Suggestion
 from headcount_server.core.rules import tree
-from headcount_server.errors import HeadcountError
+from headcount_server.errors import HeadcountError, Violation
 from headcount_server.rpc.keys import set_keys
 from headcount_server.rpc.places import contract_place
 from headcount_server.rpc.questions import Asked
 from headcount_server.rpc.rules import span_message
-from headcount_server.rpc.status import question_error
+from headcount_server.rpc.status import FAULTS_MAX, add_faults, question_error
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 EXPORT_KEYS = 10_000  # keys in one message of an export
 EXPORT_BYTES = 1 << 20  # bytes of a bitmap in one message
@@ -44,7 +47,30 @@ def set_counts(
             message.results.add(total=one.total, reachable=one.reachable)
 
 
-def set_explained(message: query_service_pb2.ExplainNode, node: query.ExplainNode) -> None:
+def set_explanation(
+    message: query_service_pb2.ExplainResponse, asked: Asked, found: query.Explanation
+) -> None:
+    """Fill in the counts of a rule and of its nodes, and what was left out of it."""
+    message.total, message.reachable = found.total, found.reachable
+    if not asked.nothing_left:
+        set_explained(message.root, asked, found.root)
+    set_incomplete(message.incomplete, asked, found.incomplete)
+
+
+def set_incomplete(
+    target: RepeatedCompositeFieldContainer[query_service_pb2.RuleFault],
+    asked: Asked,
+    unbound: Sequence[Violation],
+) -> None:
+    """Tell what was left out: what is unfinished in the text, and what can't be bound."""
+    told = [*asked.incomplete, *(asked.placed(violation) for violation in unbound)]
+    told.sort(key=lambda violation: violation.start)
+    add_faults(told[:FAULTS_MAX], target)
+
+
+def set_explained(
+    message: query_service_pb2.ExplainNode, asked: Asked, node: query.ExplainNode
+) -> None:
     """Fill in a node and those below it."""
     message.text = node.text
     message.field = contract_place(node.field)
@@ -52,10 +78,14 @@ def set_explained(message: query_service_pb2.ExplainNode, node: query.ExplainNod
     message.count = node.count
     message.cumulative_count = node.cumulative_count
     message.removed_count = node.removed_count
+    if node.without_count is not None:
+        message.without_count = node.without_count
+    if node.error is not None:
+        question_error(asked.located(node.error), message.error)
     for warning in node.warnings:
         message.warnings.add(reason=warning.reason, message=warning.message)
     for below in node.nodes:
-        set_explained(message.nodes.add(), below)
+        set_explained(message.nodes.add(), asked, below)
 
 
 def set_matched(message: query_service_pb2.MatchNode, node: query.MatchNode) -> None:

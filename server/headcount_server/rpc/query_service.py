@@ -19,7 +19,6 @@ from headcount_server.errors import (
     InvalidInput,
     LimitExceeded,
     NotFound,
-    Unimplemented,
     Violation,
     WrongKeyType,
 )
@@ -70,12 +69,12 @@ class QueryService(RuleCalls):
         self, request: query_service_pb2.ExplainRequest, call: Call
     ) -> query_service_pb2.ExplainResponse:
         """The count at every node of a rule."""
-        _refuse_tolerant(request.tolerant)
-        ask, asked, watch = await self._questions.question(request, call)
+        tolerant = request.tolerant
+        ask, asked, watch = await self._questions.question(request, call, tolerant=tolerant)
         with asked.locating():
-            found = query.explain(ask, asked.rule)
-        response = query_service_pb2.ExplainResponse(total=found.total, reachable=found.reachable)
-        answers.set_explained(response.root, found.root)
+            found = query.explain(ask, asked.rule, tolerant=tolerant)
+        response = query_service_pb2.ExplainResponse()
+        answers.set_explanation(response, asked, found)
         watch.stamp(response, ask)
         return response
 
@@ -223,11 +222,6 @@ class QueryService(RuleCalls):
 
 def _rules(asked: Sequence[Asked | HeadcountError]) -> list[Rule | HeadcountError]:
     return [one.rule if isinstance(one, Asked) else one for one in asked]
-
-
-def _refuse_tolerant(tolerant: bool) -> None:
-    if tolerant:
-        raise Unimplemented("tolerant is not answered by this version yet", field="tolerant")
 
 
 def _bind(ask: Ask, rule: Rule, place: str) -> None:

@@ -21,7 +21,8 @@ from headcount.v1 import query_service_pb2, rule_pb2
 from headcount_server.core.query import Ask
 from headcount_server.core.rules.messages import place as place_in_text
 from headcount_server.core.rules.parser import parse
-from headcount_server.core.rules.tree import InSegment, Rule, Text
+from headcount_server.core.rules.tolerant import parse_tolerant
+from headcount_server.core.rules.tree import Everyone, InSegment, Rule, Text
 from headcount_server.core.segments import find
 from headcount_server.engine.interface import Engine
 from headcount_server.errors import HeadcountError, InvalidInput, Violation
@@ -51,11 +52,18 @@ class Options(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A rule as it was asked: with its text, or the name of the segment that it stands for."""
+    """A rule as it was asked: with its text, or the name of the segment that it stands for.
+
+    Attributes:
+        incomplete: of a text read tolerantly, why parts were left out, in the order of the text.
+        nothing_left: whether all of it was left out; the rule is then that of everyone.
+    """
 
     rule: Rule
     text: str = ""
     segment: str = ""
+    incomplete: tuple[Violation, ...] = ()
+    nothing_left: bool = False
 
     @contextmanager
     def locating(self, place: str = "") -> Generator[None, None, None]:
@@ -69,10 +77,11 @@ class Asked:
         """The error with lines and columns in the text, and its fields below ``place``."""
         if not isinstance(error, InvalidInput):
             return error
-        violations = tuple(self._located(violation, place) for violation in error.violations)
+        violations = tuple(self.placed(violation, place) for violation in error.violations)
         return type(error)(error.message, violations, **error.metadata)
 
-    def _located(self, violation: Violation, place: str) -> Violation:
+    def placed(self, violation: Violation, place: str = "") -> Violation:
+        """The fault with its line and column in the text, and its field below ``place``."""
         line, column = violation.line, violation.column
         if self.text and violation.start >= 0 and not line:
             line, column = place_in_text(self.text, violation.start)
@@ -88,8 +97,13 @@ class Questions:
         self._limits = engine.limits
         self._kept: OrderedDict[str | bytes, Rule] = OrderedDict()
 
-    async def asked(self, message: Any, place: str = "") -> Asked:
+    async def asked(self, message: Any, place: str = "", *, tolerant: bool = False) -> Asked:
         """The rule of a message with ``oneof question``; ``place`` is the message's path and a dot.
+
+        Args:
+            message: the question.
+            place: for the faults.
+            tolerant: whether unfinished conditions of a text are left out.
 
         Raises:
             InvalidRule, LimitExceeded: it can't be read.
@@ -100,6 +114,8 @@ class Questions:
             return Asked(await self.rule(message.rule, f"{place}rule"))
         if kind == "rule_text":
             text = message.rule_text
+            if tolerant:
+                return await self.tolerant(text, f"{place}rule_text")
             return Asked(await self.text(text, f"{place}rule_text"), text)
         if kind is None:
             names = "rule, rule_text or segment"
@@ -109,7 +125,9 @@ class Questions:
             refuse(f"{place}{kind}", "the name of the segment is missing", "MISSING")
         return Asked(InSegment(Text(name, exactly=False)), segment=name)
 
-    async def question(self, request: Any, call: Call) -> tuple[Ask, Asked, Stopwatch]:
+    async def question(
+        self, request: Any, call: Call, *, tolerant: bool = False
+    ) -> tuple[Ask, Asked, Stopwatch]:
         """A request with one question: who asks, what is asked, and the time from now on.
 
         Raises:
@@ -117,7 +135,7 @@ class Questions:
             InvalidInput: something is missing or can't be.
         """
         require(audience=request.audience, rule=request.WhichOneof("question"))
-        asked = await self.asked(request)
+        asked = await self.asked(request, tolerant=tolerant)
         ask = await self.ask(request, call)
         if asked.segment:
             find(asked.segment, ask.audience.segments)
@@ -161,10 +179,22 @@ class Questions:
                 return await self._threads.run(len(text), parse, text, self._limits)
             return self._keeping(text, lambda: parse(text, self._limits))
         except InvalidInput as error:
-            violations = tuple(
-                replace(v, field=place) if v.field == "rule_text" else v for v in error.violations
-            )
-            raise type(error)(error.message, violations, **error.metadata) from None
+            raise _placed(error, place) from None
+
+    async def tolerant(self, text: str, place: str) -> Asked:
+        """What a text, finished or not, asks."""
+        rule = self._kept.get(text)
+        if rule is not None:
+            return Asked(rule, text)
+        try:
+            size = RECOVERY_WEIGHT * len(text)
+            found = await self._threads.run(size, parse_tolerant, text, self._limits)
+        except InvalidInput as error:
+            raise _placed(error, place) from None
+        incomplete = tuple(replace(fault, field=place) for fault in found.incomplete)
+        if found.rule is None:
+            return Asked(Everyone(), text, incomplete=incomplete, nothing_left=True)
+        return Asked(found.rule, text, incomplete=incomplete)
 
     async def ask(self, request: Options, call: Call) -> Ask:
         """What asks under the request's options. Nothing may be awaited from here to the answer.
@@ -210,6 +240,14 @@ class Questions:
         if len(self._kept) > KEPT_RULES_MAX:
             self._kept.popitem(last=False)
         return rule
+
+
+def _placed(error: InvalidInput, place: str) -> InvalidInput:
+    """The error of a text that stands in another field than ``rule_text``."""
+    violations = tuple(
+        replace(v, field=place) if v.field == "rule_text" else v for v in error.violations
+    )
+    return type(error)(error.message, violations, **error.metadata)
 
 
 def present(ask: Ask, asked: Asked | HeadcountError) -> Asked | HeadcountError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from headcount.v1 import query_service_pb2
 
+from headcount_server.core import query
 from headcount_server.core.query import Ask
 from headcount_server.core.query.suggest import LIMIT_DEFAULT, suggestions
 from headcount_server.core.rules.formatter import format_rule
 from headcount_server.core.rules.suggest import expectations
 from headcount_server.core.rules.tree import Rule
 from headcount_server.engine.interface import Engine
-from headcount_server.errors import InvalidInput, Unimplemented
+from headcount_server.errors import InvalidInput, Unimplemented, Violation
 from headcount_server.rpc import answers
 from headcount_server.rpc.bad_rows import refuse
 from headcount_server.rpc.calls import Call, Threads, require
@@ -32,7 +33,7 @@ class RuleCalls:
     ) -> query_service_pb2.ParseRuleResponse:
         """The tree of a text."""
         if request.tolerant:
-            raise Unimplemented("tolerant is not answered by this version yet", field="tolerant")
+            return await self._parse_tolerant(request)
         if not request.rule_text.strip():
             require(rule_text="")
         rule = await self._questions.text(request.rule_text, "rule_text")
@@ -45,6 +46,26 @@ class RuleCalls:
             parameters=answers.parameter_names(rule),
         )
         rule_message(rule, response.rule)
+        return response
+
+    async def _parse_tolerant(
+        self, request: query_service_pb2.ParseRuleRequest
+    ) -> query_service_pb2.ParseRuleResponse:
+        asked = await self._questions.tolerant(request.rule_text, "rule_text")
+        rule: Rule | None = None if asked.nothing_left else asked.rule
+        unfit: list[Violation] = []
+        if request.audience:
+            audience = self._engine.audience(request.audience)
+            ask = Ask(audience, self._engine.now_us(), {}, None, self._limits)
+            found = query.checked(ask, asked.rule, unbound=True)
+            unfit = query.faults(found)
+            rule = rule and found.kept
+        response = query_service_pb2.ParseRuleResponse()
+        answers.set_incomplete(response.incomplete, asked, unfit)
+        if rule is not None:
+            response.formatted_text = format_rule(rule, self._limits)
+            response.parameters.extend(answers.parameter_names(rule))
+            rule_message(rule, response.rule)
         return response
 
     async def format_rule(

@@ -8,9 +8,10 @@ from headcount_server.core.query.explain import ExplainNode, Explanation, explai
 from headcount_server.core.query.matching import MatchNode, MatchResult, match
 from headcount_server.core.query.members import members, page, sample
 from headcount_server.core.query.overlap import Overlap, overlap
+from headcount_server.core.query.tolerant import Checked, checked, faults
 
 __all__ = [
-    "Ask", "Breakdown", "By", "Count", "Description", "ExplainNode", "Explanation", "MatchNode",
-    "MatchResult", "Overlap", "batch_count", "breakdown", "count", "describe", "explain", "match",
-    "members", "overlap", "page", "sample",
+    "Ask", "Breakdown", "By", "Checked", "Count", "Description", "ExplainNode", "Explanation",
+    "MatchNode", "MatchResult", "Overlap", "batch_count", "breakdown", "checked", "count",
+    "describe", "explain", "faults", "match", "members", "overlap", "page", "sample",
 ]  # fmt: skip

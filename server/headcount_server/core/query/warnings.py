@@ -29,6 +29,12 @@ class Warning:
     message: str
 
 
+REDUNDANT = Warning("REDUNDANT", "the count is the same without this condition")
+CONTRADICTION = Warning(
+    "CONTRADICTION", "nobody matches all of these conditions, though each has members"
+)
+
+
 def warnings(rule: Rule, constant: bool | None) -> tuple[Warning, ...]:
     """The warnings of one node.
 
