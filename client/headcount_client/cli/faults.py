@@ -70,7 +70,7 @@ def _violation(
     if violation.expected and "expected" not in error.message:
         expected = f"  expected: {listed(violation.expected)}"
         console.print(expected, markup=False, soft_wrap=True)
-    if violation.suggestion:
+    if violation.suggestion and "did you mean" not in error.message:
         suggestion = f"  did you mean {violation.suggestion}?"
         console.print(suggestion, markup=False, soft_wrap=True)
 

@@ -174,7 +174,7 @@ def _bad_request(violations: tuple[Violation, ...], budget: int) -> error_detail
     bad = error_details_pb2.BadRequest()
     for violation in violations:
         one = error_details_pb2.BadRequest.FieldViolation(
-            field=_cut(contract_place(violation.field), _TEXT_BYTES_MAX),
+            field=_cut(_place(violation), _TEXT_BYTES_MAX),
             description=_cut(violation.description, _TEXT_BYTES_MAX),
             reason=violation.reason,
         )
@@ -183,6 +183,12 @@ def _bad_request(violations: tuple[Violation, ...], budget: int) -> error_detail
             break
         bad.field_violations.append(one)
     return bad
+
+
+def _place(violation: Violation) -> str:
+    """Path in the request; of a bad row with its index."""
+    place = contract_place(violation.field)
+    return place if violation.row < 0 else f"rows[{violation.row}].{place}"
 
 
 def _add(status: status_pb2.Status, detail: Message) -> None:

@@ -108,6 +108,9 @@ def targets_of(layout: Layout, columns: Sequence[str], choices: Choices) -> dict
         for column in columns
         if column not in choices.ignored
     }
+    for column, target in found.items():
+        if column in choices.mapped:
+            _check_known(layout, column, target, choices)
     for target in layout.required:
         if target not in found.values():
             _refuse_missing(layout, target, list(found))
