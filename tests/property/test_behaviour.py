@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 import pytest
 from headcount_server.core.commands import EventGroup, RecordEvents, UpsertSubscribers
-from headcount_server.core.events import chain_ends
+from headcount_server.core.events import campaigns, chain_ends, relative, sequences
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.formatter import format_rule
 from headcount_server.core.rules.tree import Unit
@@ -46,10 +46,22 @@ SCHEMA = Schema(
 )
 
 
+@pytest.mark.parametrize("table_factor", [None, 0, 10**6])
 @given(st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=CALM)
-def test_people_did_what_the_oracle_says(data: st.DataObject) -> None:
-    setting, edits = data.draw(cases(KeyType.STRING, KeyType.UINT32))
+@settings(max_examples=40, deadline=None, suppress_health_check=CALM)
+def test_people_did_what_the_oracle_says(table_factor: int | None, data: st.DataObject) -> None:
+    """As they are, and with the bounds so moved that few events go the ways of many."""
+    with pytest.MonkeyPatch.context() as patch:
+        if table_factor is not None:
+            patch.setattr(relative, "_TABLE_FACTOR", table_factor)
+            patch.setattr(campaigns, "_DAYS_FIRST", 1)
+            patch.setattr(campaigns, "_DAYS_FACTOR", 2)
+            patch.setattr(sequences, "_BATCH", 3)
+        _check(data)
+
+
+def _check(data: st.DataObject) -> None:
+    setting, edits = data.draw(cases(KeyType.UINT32, KeyType.STRING))
     model, world = Model(setting.schema), World(setting.schema, setting.now)
     for edit in edits:
         apply(edit, model)
