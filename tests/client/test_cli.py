@@ -118,7 +118,9 @@ def test_explain(run, filled):
     assert [(node["count"], node["cumulative_count"], node["removed_count"]) for node in nodes] == [
         (2, 2, 1), (2, 1, 1)
     ]  # fmt: skip
+    assert [node["without_count"] for node in nodes] == [2, 2]
     shown = run("explain", filled, rule).out
+    assert "without it" in shown
     assert '├─ country = "DE"' in shown
     assert '└─ status = "active"' in shown
 

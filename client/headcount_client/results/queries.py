@@ -165,8 +165,10 @@ class Warning:
     """What is odd about a node, though it can be answered.
 
     Attributes:
-        reason: stable code: ALWAYS_EMPTY, ALWAYS_EVERYONE, REDUNDANT, RANGE_REVERSED,
-            COUNT_PAST_NUMBER, FUTURE_EVENTS.
+        reason: stable code. Of the rule alone: ALWAYS_EMPTY, ALWAYS_EVERYONE, RANGE_REVERSED,
+            COUNT_PAST_NUMBER, FUTURE_EVENTS. Of the data as they are: REDUNDANT (the group's count
+            is the same without this part), CONTRADICTION (nobody matches all parts of an `and`,
+            though each has members).
         message: the same in words.
     """
 

@@ -154,10 +154,14 @@ def summary(audience: str, answer: Answer) -> dict[str, Any]:
 
 
 def print_explanation(answer: results.ExplainResponse) -> None:
-    """The tree of a rule as a table; what a part of an ``or`` adds has a plus sign."""
+    """The tree of a rule as a table.
+
+    What a part of an ``or`` adds has a plus sign; ``without it`` is by how much the count of the
+    group around a part would change.
+    """
     rows = list(_node_rows(answer.root, "", "", "")) if answer.root else []
-    columns = ("rule", "alone", "cumulative", "removed", "")
-    print_table(columns, rows, numbers=columns[1:4])
+    columns = ("rule", "alone", "cumulative", "removed", "without it", "")
+    print_table(columns, rows, numbers=columns[1:5])
 
 
 def print_breakdown(result: results.BreakdownResult, total: int) -> None:
@@ -186,20 +190,25 @@ def _say_counts(answer: Answer) -> None:
 
 
 def _node_rows(
-    node: results.ExplainNode, lead: str, branch: str, below: str, sign: str = ""
+    node: results.ExplainNode, lead: str, branch: str, below: str, sign: str = "", around: int = 0
 ) -> Iterator[tuple[Any, ...]]:
     text = Text.assemble((lead + branch, "dim"), node.text)
     if node.error is not None:
-        yield (text, "", "", "", Text(node.error.message, style="red"))
+        yield (text, "", "", "", "", Text(node.error.message, style="red"))
         return
     note = Text("; ".join(warning.message for warning in node.warnings), style="yellow")
     removed = f"{sign}{shown(node.removed_count)}"
-    yield (text, node.count, node.cumulative_count, removed, note)
+    without = "" if node.without_count is None else _change(node.without_count - around)
+    yield (text, node.count, node.cumulative_count, removed, without, note)
     sign = "+" if _adds(node.nodes) else ""
     for child in node.nodes:
         is_last = child is node.nodes[-1]
         inner, further = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
-        yield from _node_rows(child, lead + below, inner, further, sign)
+        yield from _node_rows(child, lead + below, inner, further, sign, node.count)
+
+
+def _change(difference: int) -> str:
+    return f"+{shown(difference)}" if difference > 0 else shown(difference)
 
 
 def _adds(nodes: Sequence[results.ExplainNode]) -> bool:
