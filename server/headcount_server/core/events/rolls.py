@@ -27,6 +27,7 @@ from headcount_server.core.events.evaluate import pieces
 from headcount_server.core.events.lanes import Kind as LaneKind
 from headcount_server.core.events.lanes import Lane
 from headcount_server.core.events.select import Candidates, passing_places
+from headcount_server.core.events.sorting import run_starts
 from headcount_server.core.events.spans import Window
 from headcount_server.core.events.tables import Table
 from headcount_server.core.events.tallies import Kind, Part, joined, tally
@@ -208,7 +209,7 @@ def settle(
 
 def _decided(number: int, parts: Sequence[Asked], decide: Decide) -> BitMap:
     rests = [part.rest() for part in parts]
-    touched = np.unique(np.concatenate([rest.rows for rest in rests]))
+    touched = _rows_of(rests)
     base = _base(number, parts, decide)
     if not len(touched):
         return base
@@ -253,6 +254,14 @@ def _of_few(parts: Sequence[Asked], decide: Decide, within: BitMap) -> BitMap:
         days = part.roll.lane.days_between(*part.window.days())
         tables.append(part.roll.made(part.roll.chunks(days), part.window, candidates))
     return bitmaps.from_sorted(decide(tables))
+
+
+def _rows_of(tables: Sequence[Table]) -> Rows:
+    """The rows with a line in some table, ascending, each once."""
+    rows = np.concatenate([table.rows for table in tables])
+    if len(tables) > 1:
+        rows.sort(kind="stable")
+    return rows[run_starts(rows)]
 
 
 def _ids(chunks: Sequence[Chunk]) -> tuple[int, ...]:
