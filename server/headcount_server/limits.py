@@ -57,6 +57,7 @@ class Limits:
     page_size_max: int = 10_000
     page_size_default: int = 1_000
     sample_size_max: int = 10_000
+    stream_slots_max: int = 64  # of one CountStream: a rule and its branches; one question in each
     suggestions_max: int = 1_000  # in one answer; a list that people read is shorter
     parameters_max: int = 1_000
     concurrent_streams_max: int = 1_000  # per connection

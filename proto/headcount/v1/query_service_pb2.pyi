@@ -579,6 +579,7 @@ class CountStreamRequest(_message.Message):
     SLOT_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     TOLERANT_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     audience: _builtins.str
     """Name of the audience. Required."""
     rule_text: _builtins.str
@@ -590,13 +591,15 @@ class CountStreamRequest(_message.Message):
     at_least_revision: _builtins.int
     """The answer reflects at least this revision: waits for it until the deadline; 0: the newest there is."""
     slot: _builtins.int
-    """A newer question on a slot cancels the older one."""
+    """0 to 63. A newer question on a slot ends the older one, which may then stay without an answer."""
     sequence: _builtins.int
-    """Chosen by the client, rising on its slot; comes back in the answer."""
+    """Chosen by the client, for example rising; comes back in the answer."""
     tolerant: _builtins.bool
     """True to leave out unfinished conditions, and those that don't fit the schema, instead of failing. A rule of which
     nothing is left counts everyone.
     """
+    explain: _builtins.bool
+    """True to get the counts of every node too, as Explain has them."""
     @_builtins.property
     def rule(self) -> _rule_pb2.Rule:
         """A rule."""
@@ -628,10 +631,11 @@ class CountStreamRequest(_message.Message):
         slot: _builtins.int = ...,
         sequence: _builtins.int = ...,
         tolerant: _builtins.bool = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "question", b"question", "rule", b"rule", "rule_text", b"rule_text", "scope", b"scope", "segment", b"segment", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least_revision", b"at_least_revision", "audience", b"audience", "parameters", b"parameters", "question", b"question", "rule", b"rule", "rule_text", b"rule_text", "scope", b"scope", "segment", b"segment", "sequence", b"sequence", "slot", b"slot", "tolerant", b"tolerant", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least_revision", b"at_least_revision", "audience", b"audience", "explain", b"explain", "parameters", b"parameters", "question", b"question", "rule", b"rule", "rule_text", b"rule_text", "scope", b"scope", "segment", b"segment", "sequence", b"sequence", "slot", b"slot", "tolerant", b"tolerant", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_question: _TypeAlias = _typing.Literal["rule", "rule_text", "segment"]  # noqa: Y015
     _WhichOneofArgType_question: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
@@ -657,6 +661,10 @@ class CountStreamResponse(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     INCOMPLETE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    AUDIENCE_SIZE_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    ENGINE_DURATION_FIELD_NUMBER: _builtins.int
     slot: _builtins.int
     """The slot."""
     sequence: _builtins.int
@@ -667,13 +675,27 @@ class CountStreamResponse(_message.Message):
     """How many of them can be reached."""
     revision: _builtins.int
     """Revision that the answer reflects."""
+    audience_size: _builtins.int
+    """Every existing subscriber of the audience."""
     @_builtins.property
     def error(self) -> Global___QuestionError:
-        """Set where the rule can't be answered."""
+        """Set where the rule can't be answered; then the counts mean nothing. The stream goes on."""
 
     @_builtins.property
     def incomplete(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleFault]:
-        """Conditions that were left out."""
+        """Of a tolerant question, what was left out and why; at most 100, in the order of the text."""
+
+    @_builtins.property
+    def root(self) -> Global___ExplainNode:
+        """On request, the root of the rule; absent where a tolerant question's text has no finished condition."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The time that was taken for now."""
+
+    @_builtins.property
+    def engine_duration(self) -> _duration_pb2.Duration:
+        """Time spent in the engine."""
 
     def __init__(
         self,
@@ -685,10 +707,14 @@ class CountStreamResponse(_message.Message):
         error: Global___QuestionError | None = ...,
         incomplete: _abc.Iterable[Global___RuleFault] | None = ...,
         revision: _builtins.int = ...,
+        root: Global___ExplainNode | None = ...,
+        audience_size: _builtins.int = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        engine_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "engine_duration", b"engine_duration", "error", b"error", "root", b"root"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "incomplete", b"incomplete", "reachable", b"reachable", "revision", b"revision", "sequence", b"sequence", "slot", b"slot", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "audience_size", b"audience_size", "engine_duration", b"engine_duration", "error", b"error", "incomplete", b"incomplete", "reachable", b"reachable", "revision", b"revision", "root", b"root", "sequence", b"sequence", "slot", b"slot", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -131,7 +131,8 @@ class QueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountStream(self, request_iterator, context):
-        """Counting while typing: a newer question on a slot cancels the older one.
+        """Counting while typing: a newer question on a slot cancels the older one. Answers come as they are ready; a question
+        that can't be answered has an error in its place, and the stream goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

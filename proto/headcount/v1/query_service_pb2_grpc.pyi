@@ -38,7 +38,9 @@ class QueryServiceStub:
     BatchCount: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.BatchCountRequest, _query_service_pb2.BatchCountResponse]
     """The counts of many rules at one revision. A rule that can't be answered has an error in its place."""
     CountStream: _grpc.StreamStreamMultiCallable[_query_service_pb2.CountStreamRequest, _query_service_pb2.CountStreamResponse]
-    """Counting while typing: a newer question on a slot cancels the older one."""
+    """Counting while typing: a newer question on a slot cancels the older one. Answers come as they are ready; a question
+    that can't be answered has an error in its place, and the stream goes on.
+    """
     Explain: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ExplainRequest, _query_service_pb2.ExplainResponse]
     """The count at every node of a rule: alone, cumulative, and what it removes."""
     ListMembers: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListMembersRequest, _query_service_pb2.ListMembersResponse]
@@ -74,7 +76,9 @@ class QueryServiceAsyncStub(QueryServiceStub):
     BatchCount: _aio.UnaryUnaryMultiCallable[_query_service_pb2.BatchCountRequest, _query_service_pb2.BatchCountResponse]  # type: ignore[assignment]
     """The counts of many rules at one revision. A rule that can't be answered has an error in its place."""
     CountStream: _aio.StreamStreamMultiCallable[_query_service_pb2.CountStreamRequest, _query_service_pb2.CountStreamResponse]  # type: ignore[assignment]
-    """Counting while typing: a newer question on a slot cancels the older one."""
+    """Counting while typing: a newer question on a slot cancels the older one. Answers come as they are ready; a question
+    that can't be answered has an error in its place, and the stream goes on.
+    """
     Explain: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ExplainRequest, _query_service_pb2.ExplainResponse]  # type: ignore[assignment]
     """The count at every node of a rule: alone, cumulative, and what it removes."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListMembersRequest, _query_service_pb2.ListMembersResponse]  # type: ignore[assignment]
@@ -125,7 +129,9 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_query_service_pb2.CountStreamRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_query_service_pb2.CountStreamResponse], _abc.AsyncIterator[_query_service_pb2.CountStreamResponse]]:
-        """Counting while typing: a newer question on a slot cancels the older one."""
+        """Counting while typing: a newer question on a slot cancels the older one. Answers come as they are ready; a question
+        that can't be answered has an error in its place, and the stream goes on.
+        """
 
     @_abc_1.abstractmethod
     def Explain(

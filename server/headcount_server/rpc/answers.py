@@ -48,7 +48,9 @@ def set_counts(
 
 
 def set_explanation(
-    message: query_service_pb2.ExplainResponse, asked: Asked, found: query.Explanation
+    message: query_service_pb2.ExplainResponse | query_service_pb2.CountStreamResponse,
+    asked: Asked,
+    found: query.Explanation,
 ) -> None:
     """Fill in the counts of a rule and of its nodes, and what was left out of it."""
     message.total, message.reachable = found.total, found.reachable

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn
 
 import grpc
@@ -22,7 +23,6 @@ from headcount_server.rpc import status
 from headcount_server.rpc.calls import Call, Threads
 
 UNANSWERED = {
-    "CountStream": "CountStream is not answered by this version yet; ask Count again instead",
     "Watch": "Watch is not answered by this version yet; ask Count again instead",
     "GetSegmentHistory": "the history of segments is not kept by this version yet",
 }
@@ -100,8 +100,9 @@ def _unary_unary(name: str, decode: Any, implementation: Any) -> Any:
 def _unary_stream(name: str, decode: Any, implementation: Any) -> Any:
     async def handle(raw: bytes, context: Context) -> AsyncIterator[bytes]:
         try:
-            async for response in implementation(await decode(raw), Call(context)):
-                yield response.SerializeToString()
+            async with aclosing(implementation(await decode(raw), Call(context))) as responses:
+                async for response in responses:
+                    yield response.SerializeToString()
             return
         except HeadcountError as error:
             failure = error
@@ -124,8 +125,9 @@ def _stream_stream(name: str, decode: Any, implementation: Any) -> Any:
 
     async def handle(raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         try:
-            async for response in implementation(requests(raw), Call(context)):
-                yield response.SerializeToString()
+            async with aclosing(implementation(requests(raw), Call(context))) as responses:
+                async for response in responses:
+                    yield response.SerializeToString()
             return
         except HeadcountError as error:
             failure = error

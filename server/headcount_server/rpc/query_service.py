@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -25,6 +26,7 @@ from headcount_server.errors import (
 from headcount_server.rpc import answers
 from headcount_server.rpc.bad_rows import refuse
 from headcount_server.rpc.calls import Call, require
+from headcount_server.rpc.count_stream import CountStream
 from headcount_server.rpc.keys import as_keys, key_of, set_keys
 from headcount_server.rpc.paging import page_size, page_token, place_of
 from headcount_server.rpc.questions import Asked, Stopwatch, present
@@ -64,6 +66,15 @@ class QueryService(RuleCalls):
         answers.set_counts(response, asked, query.batch_count(ask, _rules(asked)))
         watch.stamp(response, ask)
         return response
+
+    async def count_stream(
+        self, requests: AsyncIterator[Any], call: Call
+    ) -> AsyncIterator[query_service_pb2.CountStreamResponse]:
+        """Counting while typing."""
+        stream = CountStream(self._questions, self._limits, call)
+        async with aclosing(stream.answers(requests)) as found:
+            async for answer in found:
+                yield answer
 
     async def explain(
         self, request: query_service_pb2.ExplainRequest, call: Call
