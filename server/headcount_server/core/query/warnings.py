@@ -16,6 +16,7 @@ from headcount_server.core.rules.tree import (
     Nobody,
     Number,
     Rule,
+    Sequence,
     Timestamp,
     Value,
 )
@@ -50,7 +51,7 @@ def warnings(rule: Rule, constant: bool | None) -> tuple[Warning, ...]:
         found.append(Warning(
             "RANGE_REVERSED", "the ends of the range are exchanged, so that nobody lies in it"
         ))  # fmt: skip
-    if isinstance(rule, Did) and isinstance(rule.window, InNext):
+    if isinstance(rule, Did | Sequence) and isinstance(rule.window, InNext):
         found.append(Warning(
             "FUTURE_EVENTS", "events later than now never count: only today's up to now do here"
         ))  # fmt: skip
@@ -70,7 +71,7 @@ def _asks_too_many(rule: Rule) -> bool:
 def _between(rule: Rule) -> Between | None:
     if isinstance(rule, Attribute) and isinstance(rule.test, InWindow):
         window = rule.test.window
-    elif isinstance(rule, Did):
+    elif isinstance(rule, Did | Sequence):
         window = rule.window
     else:
         return None
