@@ -17,6 +17,7 @@ from pyroaring import BitMap
 from headcount_server.core import bitmaps
 from headcount_server.core.plan.attribute_nodes import Scored
 from headcount_server.core.plan.lookup import costs_by_the_row, look_up
+from headcount_server.core.plan.lookup_cache import stamp_of
 from headcount_server.core.plan.nodes import (
     All,
     And,
@@ -113,8 +114,24 @@ class Evaluation:
     def _rows(self, node: Node) -> BitMap:
         known = self._known.get(node)
         if known is None:
-            known = self._known[node] = self._build(node, None)
+            known = self._known[node] = self._made(node)
         return known
+
+    def _made(self, node: Node) -> BitMap:
+        kept = self._kept(node)
+        return self._build(node, None) if kept is None else kept
+
+    def _kept(self, node: Node) -> BitMap | None:
+        """The rows of a look-up that is asked again and again; None for any other node."""
+        stamp = stamp_of(self._audience, node)
+        if stamp is None:
+            return None
+        cache = self._audience.lookups
+        rows = cache.get(node, stamp)
+        if rows is None and cache.is_due(node):
+            rows = self._build(node, None)
+            cache.put(node, stamp, rows)
+        return rows
 
     def _build(self, node: Node, within: BitMap | None) -> BitMap:
         if isinstance(node, Not):
@@ -181,6 +198,15 @@ class Evaluation:
             result = result - rows if negated else result & rows
         return result, None, False
 
+    def _is_late(self, leaf: Node) -> bool:
+        """Whether a look-up is best asked last, among those who are left."""
+        if leaf in self._known or not costs_by_the_row(self._audience, leaf):
+            return False
+        rows = self._kept(leaf)
+        if rows is not None:
+            self._known[leaf] = rows
+        return rows is None
+
     def _operands(self, node: And) -> tuple[list[BitMap], list[BitMap], list[Node]]:
         """Operands to intersect, to take away, and those to look up last among the rest."""
         plus: list[BitMap] = []
@@ -188,7 +214,7 @@ class Evaluation:
         late: list[Node] = []
         for part in node.nodes:
             leaf = part.node if isinstance(part, Not) else part
-            if costs_by_the_row(self._audience, leaf) and leaf not in self._known:
+            if self._is_late(leaf):
                 late.append(part)
             elif isinstance(leaf, Nothing | All):
                 continue
