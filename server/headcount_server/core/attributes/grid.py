@@ -102,7 +102,7 @@ class Grid:
         return self._united(0, inner, meets & ~inner, exactly)
 
     def _united(self, first: int, inner: Mask, across: Mask, exactly: Exactly) -> BitMap:
-        """The rows of the cells from ``first`` on that are inside, and of those across that pass."""
+        """The rows of the cells inside, from the ``first`` on, and those across that pass."""
         crowded = self._crowded[first : first + len(inner)]
         parts = [self._bitmap(first + i) for i in np.flatnonzero(inner & crowded).tolist()]
         single = self._slices(first, inner & ~crowded)

@@ -40,8 +40,11 @@ class KeywordsIndex(CodedIndex):
     def sizes(self, rows: Rows) -> NDArray[np.int64]:
         """How many values each row holds, 0 where missing; spellings that fold alike are one."""
         joined, lengths = self._codes.gather(rows)
+        known = np.array(self.dictionary.values, np.uint32)
+        if bool((known == np.arange(len(known))).all()):
+            return np.maximum(lengths, 0) // _CODE_BYTES
         owners = np.repeat(np.arange(len(rows)), np.maximum(lengths, 0) // _CODE_BYTES)
-        values = np.array(self.dictionary.values, np.uint64)[joined.view("<u4")]
+        values = known[joined.view("<u4")].astype(np.uint64)
         pairs = np.sort(owners.astype(np.uint64) << np.uint64(32) | values)
         first = np.ones(len(pairs), np.bool_)
         first[1:] = pairs[1:] != pairs[:-1]

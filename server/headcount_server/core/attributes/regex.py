@@ -69,9 +69,13 @@ def _lines(of_lines: Any, pattern: Any, text: bytes) -> Places:
     sure = (hits[:, 0] > bounds[found] + 1) & (hits[:, 1] < bounds[found + 1])
     if b"\n" in text:
         sure[:] = False
-    likely = np.setdiff1d(found[~sure], found[sure])
+    passes = np.zeros(len(bounds) - 1, np.bool_)
+    passes[found[sure]] = True
+    likely = found[~sure]
+    likely = _once(likely[~passes[likely]])
     values = [lines[bounds[i] + 2 : bounds[i + 1] - 1] for i in likely.tolist()]
-    return np.union1d(found[sure], likely[_alone(pattern, values)])
+    passes[likely[_alone(pattern, values)]] = True
+    return np.flatnonzero(passes)
 
 
 def _alone(pattern: Any, values: list[bytes]) -> Places:
@@ -86,7 +90,13 @@ def _starts(hits: Any) -> Places:
 
 def _places(starts: Places, bounds: Places) -> Places:
     """How many bounds are before each start, each number once."""
-    return np.unique(np.searchsorted(bounds, starts, side="left"))
+    return _once(np.searchsorted(bounds, starts, side="left"))
+
+
+def _once(ascending: Places) -> Places:
+    stays = np.ones(len(ascending), np.bool_)
+    stays[1:] = ascending[1:] != ascending[:-1]
+    return ascending[stays]
 
 
 def _positions(text: bytes, separator: bytes = _SEPARATOR) -> Places:

@@ -136,12 +136,18 @@ def _domain_candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
         return sure, _domains(page, {fold(text) for text in test.exact})
     if isinstance(test, EndsWith):
         found = _any(page, [fold(test.part).encode() + _SEPARATOR])
-        found = np.intersect1d(found, _find(page, b"@"))
+        found = _both(page, found, _find(page, b"@"))
         return (nothing, found) if test.exactly or "@" in test.part else (found, nothing)
     if isinstance(test, ContainsOneOf) and test.folded + test.exact:
         parts = {fold(text).encode() for text in (*test.folded, *test.exact)}
-        return nothing, np.intersect1d(_any(page, sorted(parts)), _find(page, b"@"))
+        return nothing, _both(page, _any(page, sorted(parts)), _find(page, b"@"))
     return nothing, _find(page, b"@")
+
+
+def _both(page: Page, left: Places, right: Places) -> Places:
+    held = np.zeros(len(page.rows), np.bool_)
+    held[left] = True
+    return right[held[right]]
 
 
 def _domains(page: Page, domains: Collection[str]) -> Places:
@@ -181,9 +187,12 @@ def _find(page: Page, needle: bytes) -> Places:
     leads = needle.startswith(_SEPARATOR)
     is_whole = leads and needle.endswith(_SEPARATOR)  # neighbours share the separator
     sought = needle[:-1] if is_whole else needle
-    # What lies between the hits, split off without a Python step for each of them.
-    between = page.text.split(sought)
-    ends = np.cumsum(np.fromiter(map(len, between), np.int64, len(between)) + len(sought))[:-1]
+    if len(sought) == 1:
+        ends = np.flatnonzero(np.frombuffer(page.text, np.uint8) == sought[0]) + 1
+    else:
+        # What lies between the hits, split off without a Python step for each of them.
+        between = page.text.split(sought)
+        ends = np.cumsum(np.fromiter(map(len, between), np.int64, len(between)) + len(sought))[:-1]
     if is_whole:
         ends = ends[ends < len(page.text)]
         ends = ends[np.frombuffer(page.text, np.uint8)[ends] == _SEPARATOR_BYTE]

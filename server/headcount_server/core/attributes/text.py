@@ -16,6 +16,7 @@ from headcount_server.core import bitmaps
 from headcount_server.core.attributes import scan
 from headcount_server.core.attributes.base import AttributeIndex, Rows, ascending, membership
 from headcount_server.core.columns import by_block
+from headcount_server.core.patterns import Like, Matches
 from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import AttributeSchema
 from headcount_server.core.texts import TextTest, fold
@@ -24,6 +25,7 @@ from headcount_server.errors import DataLoss
 from headcount_server.limits import BLOCK_ROWS
 
 _FEW = 20  # with fewer than a 20th of the values in question they are read one by one
+_SOME = 2  # with fewer than half of them, patterns search them alone
 
 
 class _Place:
@@ -54,11 +56,12 @@ class TextIndex(AttributeIndex):
         if len(asked) * _FEW < len(self.exists):
             rows = bitmaps.to_array(asked)
             return bitmaps.from_sorted(rows[scan.passing(test, self._values.take(rows))])
+        alone = isinstance(test, Like | Matches) and len(asked) * _SOME < len(self.exists)
         found: list[Rows] = []
         for block in sorted(self._pages):
             first = block * BLOCK_ROWS
             if within is None or asked.range_cardinality(first, first + BLOCK_ROWS):
-                page = self._page(block)
+                page = self._page_of(asked, block) if alone else self._page(block)
                 found.append(scan.search(page, test, self._values.take))
         rows = np.concatenate(found) if found else np.empty(0, np.uint32)
         selected = bitmaps.from_sorted(rows)
@@ -99,10 +102,13 @@ class TextIndex(AttributeIndex):
     def _page(self, block: int) -> scan.Page:
         place = self._pages[block]
         if place.page is None:
-            first = block * BLOCK_ROWS
-            rows = bitmaps.to_array(self.exists & bitmaps.from_range(first, first + BLOCK_ROWS))
-            place.page = scan.make_page(rows, *self._values.gather(rows))
+            place.page = self._page_of(self.exists, block)
         return place.page
+
+    def _page_of(self, some: BitMap, block: int) -> scan.Page:
+        first = block * BLOCK_ROWS
+        rows = bitmaps.to_array(some & bitmaps.from_range(first, first + BLOCK_ROWS))
+        return scan.make_page(rows, *self._values.gather(rows))
 
     def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
         new: list[bytes | None] = [

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.attributes import scan
 from headcount_server.core.attributes.boolean import BooleanIndex
 from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
@@ -41,7 +42,7 @@ from headcount_server.core.plan.nodes import (
     TextMatch,
 )
 from headcount_server.core.schema import KeyType
-from headcount_server.core.texts import OneOf, TextTest, fold
+from headcount_server.core.texts import OneOf, TextTest
 
 if TYPE_CHECKING:
     from headcount_server.core.audience import Audience
@@ -124,17 +125,21 @@ def _match_keys(audience: Audience, test: TextTest, within: BitMap | None) -> Bi
         return _find(audience, sorted(map(int, spelt)))
     if isinstance(test, OneOf) and not test.folded:
         return _find(audience, sorted(test.exact))
-    found: list[int] = []
+    found = [np.empty(0, np.uint32)]
     pages: Iterable[tuple[NDArray[np.uint32], list[bytes]]] = audience.keys.texts()
     if within is not None and len(within) * _FEW < len(audience.everyone):
         few = bitmaps.to_array(within & audience.everyone)
         pages = [(few, audience.keys.texts_of(few))]
     for rows, texts in pages:
-        for row, text in zip(rows.tolist(), texts, strict=True):
-            spelling = text.decode()
-            if test.matches(spelling, fold(spelling)):
-                found.append(row)
-    return bitmaps.from_rows(found)
+        if len(rows):
+            found.append(_search(rows, texts, test))
+    return bitmaps.from_rows(np.concatenate(found))
+
+
+def _search(rows: NDArray[np.uint32], texts: list[bytes], test: TextTest) -> NDArray[np.uint32]:
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    page = scan.make_page(rows, np.frombuffer(b"".join(texts), np.uint8), lengths)
+    return scan.search(page, test, lambda some: [texts[i] for i in rows.searchsorted(some)])
 
 
 def _find(audience: Audience, keys: Sequence[str] | Sequence[int]) -> BitMap:
