@@ -16,6 +16,7 @@ import grpc.aio
 from headcount_client.calls.steps import Exchange, Pages, Steps, Stream, method
 from headcount_client.calls.writes import Write, stream_request
 from headcount_client.channels import ADDRESS, OPTIONS, TIMEOUT_S, bound, serialize
+from headcount_client.count_streams import AsyncCountStream
 from headcount_client.errors import HeadcountError, error_of
 from headcount_client.results.convert import result
 from headcount_client.results.writes import StreamWritesResponse
@@ -92,6 +93,16 @@ class AsyncTransport:
             raise _error(failure) from None
         finally:
             call.cancel()
+
+    def count_stream(self, audience: str) -> AsyncCountStream:
+        """Open a stream for counting while typing; close it, or use ``async with``."""
+        found = method("QueryService", "CountStream")
+        call: Any = self._channel.stream_stream(
+            found.path,
+            request_serializer=serialize,
+            response_deserializer=found.response.FromString,
+        )()
+        return AsyncCountStream(call, audience, self._run)
 
     async def _run(self, steps: Steps[R]) -> R:
         try:

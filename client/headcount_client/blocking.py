@@ -18,6 +18,7 @@ import grpc
 from headcount_client.calls.steps import Exchange, Pages, Steps, Stream, method
 from headcount_client.calls.writes import Write, stream_request
 from headcount_client.channels import ADDRESS, OPTIONS, TIMEOUT_S, bound, serialize
+from headcount_client.count_streams import CountStream
 from headcount_client.errors import HeadcountError, error_of
 from headcount_client.results.convert import result
 from headcount_client.results.writes import StreamWritesResponse
@@ -116,6 +117,16 @@ class Transport:
                 stream.send(batch)
             while stream.outstanding:
                 yield stream.receive()
+
+    def count_stream(self, audience: str) -> CountStream:
+        """Open a stream for counting while typing; close it, or use it as a context manager."""
+        found = method("QueryService", "CountStream")
+        call = self._channel.stream_stream(
+            found.path,
+            request_serializer=serialize,
+            response_deserializer=found.response.FromString,
+        )
+        return CountStream(call, audience, self._run)
 
     def _run(self, steps: Steps[R]) -> R:
         try:

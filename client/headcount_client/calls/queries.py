@@ -92,6 +92,28 @@ def explain(
     return result((yield read(SERVICE, "Explain", request)))
 
 
+def count_stream_request(
+    audience: str,
+    rule: RuleLike | None,
+    segment: str | None,
+    slot: int,
+    sequence: int,
+    as_of: AsOf,
+    parameters: Parameters,
+    within: RuleLike | None,
+    at_least_revision: int,
+    tolerant: bool,
+    explain: bool,
+) -> Steps[pb.CountStreamRequest]:
+    """A question on a slot of CountStream."""
+    request = pb.CountStreamRequest(
+        slot=slot, sequence=sequence, tolerant=tolerant, explain=explain
+    )
+    set_question(request, rule, segment)
+    yield from options(request, audience, as_of, parameters, within, at_least_revision)
+    return request
+
+
 def list_members_page(
     audience: str,
     rule: RuleLike | None = None,

@@ -246,9 +246,14 @@ class CountStreamResponse:
         sequence: the question's sequence.
         total: how many match.
         reachable: how many of them can be reached.
-        error: set where the rule can't be answered.
-        incomplete: conditions that were left out.
+        error: set where the rule can't be answered; then the counts mean nothing.
+        incomplete: of a tolerant question, what was left out and why.
         revision: revision that the answer reflects.
+        root: on request, the root of the rule; absent where a tolerant question's text has no
+            finished condition.
+        audience_size: every existing subscriber of the audience.
+        as_of_time: the time that was taken for now.
+        engine_duration: time spent in the engine.
     """
 
     slot: int
@@ -258,6 +263,15 @@ class CountStreamResponse:
     error: QuestionError | None
     incomplete: tuple[RuleFault, ...]
     revision: int
+    root: ExplainNode | None
+    audience_size: int
+    as_of_time: datetime | None
+    engine_duration: timedelta | None
+
+    @property
+    def engine_ms(self) -> float:
+        """Time spent in the engine, in milliseconds."""
+        return milliseconds(self.engine_duration)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,4 +172,4 @@ def test_every_call_of_the_contract_has_a_method():
         for service in file.DESCRIPTOR.services_by_name.values()
         for call in service.methods
     }
-    assert {name for name in names if not hasattr(Client, name)} == {"count_stream"}
+    assert {name for name in names if not hasattr(Client, name)} == set()
