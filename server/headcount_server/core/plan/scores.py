@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.columns import by_block
 from headcount_server.limits import BLOCK_ROWS
 
 _TOTALS_MAX = 32  # groups of rows that are kept apart
@@ -104,14 +105,13 @@ def _by_rows(
     if low > high:
         return bitmaps.EMPTY
     limbs = 1 + max(abs(least), abs(most), 1).bit_length() // _LIMB_BITS
-    held = [_Blocks(part & some) for part in parts]
+    held = [_by_block(part & some) for part in parts]
     found: list[Rows] = [np.empty(0, np.uint32)]
-    asked = _Blocks(some)
-    for block in asked.blocks():
-        rows = asked.local(block)
+    nobody = np.empty(0, np.uint32)
+    for block, rows in _by_block(some).items():
         sums = np.zeros((limbs, BLOCK_ROWS), np.int64)
         for weight, part in zip(weights, held, strict=True):
-            local = part.local(block)
+            local = part.get(block, nobody)
             if len(local):
                 for limb, value in enumerate(_limbs(abs(weight), limbs)):
                     sums[limb, local] += value if weight > 0 else -value
@@ -122,26 +122,11 @@ def _by_rows(
     return bitmaps.from_sorted(np.concatenate(found))
 
 
-class _Blocks:
-    """The members of a bitmap by block."""
-
-    def __init__(self, rows: BitMap) -> None:
-        self._rows = bitmaps.to_array(rows)
-        highs = self._rows >> np.uint32(16)
-        self._blocks, starts = np.unique(highs, return_index=True)
-        self._places = dict(zip(self._blocks.tolist(), starts.tolist(), strict=True))
-        self._stops = dict(
-            zip(self._blocks.tolist(), [*starts[1:].tolist(), len(self._rows)], strict=True)
-        )
-
-    def blocks(self) -> list[int]:
-        return self._blocks.tolist()
-
-    def local(self, block: int) -> Rows:
-        """Rows of a block, counted from its first one."""
-        if block not in self._places:
-            return self._rows[:0]
-        return self._rows[self._places[block] : self._stops[block]] & np.uint32(BLOCK_ROWS - 1)
+def _by_block(some: BitMap) -> dict[int, Rows]:
+    """The rows of each block, counted from its first one."""
+    rows = bitmaps.to_array(some)
+    local = rows & np.uint32(BLOCK_ROWS - 1)
+    return {block: local[index] for block, index in by_block(rows)}
 
 
 def _limbs(number: int, count: int) -> list[int]:
