@@ -95,10 +95,7 @@ class Story:
         world = self._world()
         key, values = json.loads(line, parse_float=Decimal)
         schema = {a.name: a.type for a in world.audience.schema.attributes}
-        typed = {
-            name: tuple(value) if schema[name] is AttributeType.KEYWORDS and value else value
-            for name, value in values.items()
-        }
+        typed = {name: _typed(schema[name], value) for name, value in values.items()}
         world.upsert(key, typed, self.now)
         return f"revision {world.audience.revision}"
 
@@ -184,6 +181,14 @@ class Story:
 
     def _ask(self) -> Ask:
         return self._world().ask(self.now)
+
+
+def _typed(kind: AttributeType, value: Any) -> Any:
+    if kind is AttributeType.KEYWORDS and value:
+        return tuple(value)
+    if kind is AttributeType.TIMESTAMP and value:
+        return micros(datetime.fromisoformat(value))
+    return value
 
 
 def _lines(node: ExplainNode, depth: int) -> list[str]:
