@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -23,13 +24,15 @@ from pathlib import Path
 import uvloop
 
 from headcount_server import __version__
+from headcount_server.codec.log import LOG_ID_BYTES
 from headcount_server.core.state import State
 from headcount_server.engine.clock import system_clock
 from headcount_server.engine.engine import Engine
 from headcount_server.errors import HeadcountError, InvalidInput, Unavailable, Violation
-from headcount_server.limits import SNAPSHOTS_KEPT_DEFAULT, Limits
+from headcount_server.limits import SNAPSHOT_LOG_BYTES_DEFAULT, SNAPSHOTS_KEPT_DEFAULT, Limits
 from headcount_server.rpc.server import RpcServer
 from headcount_server.storage.files import Lock, OsFileSystem
+from headcount_server.storage.log import LogStore, Sync
 from headcount_server.storage.snapshots import Report, SnapshotStore
 
 EXIT_FAILED = 3
@@ -45,6 +48,9 @@ class Settings:
         listen: ``HOST:PORT`` (port 0: any free one) or ``unix:PATH``.
         snapshots_kept: how many snapshots stay, 1 or more.
         snapshot_every_s: seconds between snapshots of what changed; 0: only at the end.
+        snapshot_log_bytes: a snapshot is taken when the log has grown by that; 0: never.
+        sync: when what was acknowledged is on disk.
+        sync_every_s: seconds between syncs where that is an interval.
         grace_s: how long running calls may take to end, in seconds.
     """
 
@@ -52,6 +58,9 @@ class Settings:
     listen: str = "127.0.0.1:7070"
     snapshots_kept: int = SNAPSHOTS_KEPT_DEFAULT
     snapshot_every_s: float = 0.0
+    snapshot_log_bytes: int = SNAPSHOT_LOG_BYTES_DEFAULT
+    sync: Sync = Sync.ALWAYS
+    sync_every_s: float = 0.1
     grace_s: float = 10.0
     limits: Limits = field(default_factory=Limits)
 
@@ -125,10 +134,15 @@ async def _serving(settings: Settings) -> AsyncGenerator[tuple[Engine, str], Non
         stack.callback(lock.release)
         store = SnapshotStore(files, settings.data, settings.snapshots_kept)
         store.clean()
-        engine = Engine(State(settings.limits), store, system_clock())
+        log = LogStore(files, settings.data, settings.sync, new_id=lambda: os.urandom(LOG_ID_BYTES))
+        engine = Engine(
+            State(settings.limits), store, system_clock(), log,
+            settings.sync_every_s, settings.snapshot_log_bytes,
+        )  # fmt: skip
         await engine.start()
         stack.push_async_callback(engine.close)
         server = RpcServer(engine, settings.limits, __version__)
+        engine.on_state(server.tell_health)
         address = await _listening(server, settings.listen)
         try:
             async with _snapshots_every(engine, settings.snapshot_every_s):

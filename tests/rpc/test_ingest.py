@@ -169,9 +169,34 @@ def test_a_malformed_batch_of_a_stream_is_refused_and_the_stream_goes_on(api, na
     assert answers[1].accepted.accepted_count == 1
 
 
-def test_numbered_batches_are_unimplemented(api, name):
-    request = upsert(name, "a")
-    request.producer, request.sequence = "importer", 1
-    error = refused(api.ingest.UpsertSubscribers, request)
-    assert error.code is grpc.StatusCode.UNIMPLEMENTED
-    assert "numbered batches" in error.message
+def numbered(request, sequence, producer="importer"):
+    request.producer, request.sequence = producer, sequence
+    return request
+
+
+def test_a_repeated_batch_is_applied_once_and_answered_as_the_first_time(api, name):
+    first = api.ingest.UpsertSubscribers(numbered(upsert(name, "a", "b"), 1))
+    second = api.ingest.RecordEvents(numbered(opened(name, "a"), 2))
+    for _ in range(2):
+        again = api.ingest.UpsertSubscribers(numbered(upsert(name, "a", "b"), 1))
+        assert (again.revision, again.accepted_count) == (first.revision, 2)
+        assert api.ingest.RecordEvents(numbered(opened(name, "a"), 2)).revision == second.revision
+    request = pb.GetSubscriberRequest(audience=name, key={"text": "a"})
+    answer = api.ingest.GetSubscriber(request)
+    assert (answer.event_count, answer.revision) == (1, second.revision)
+
+
+def test_a_gap_in_the_numbers_of_a_producer_is_refused_with_the_number_expected(api, name):
+    api.ingest.UpsertSubscribers(numbered(upsert(name, "a"), 1))
+    for request in (numbered(upsert(name, "b"), 3), numbered(upsert(name, "b"), 2, "another")):
+        error = refused(api.ingest.UpsertSubscribers, request)
+        assert error.code is grpc.StatusCode.OUT_OF_RANGE
+        assert error.info.metadata["expected"] in ("2", "1")
+    assert size(api, name) == 1
+
+
+def test_numbers_need_a_producer_and_begin_at_1(api, name):
+    error = refused(api.ingest.UpsertSubscribers, numbered(upsert(name, "a"), 1, ""))
+    assert (error.code, error.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["producer"])
+    error = refused(api.ingest.UpsertSubscribers, numbered(upsert(name, "a"), 0))
+    assert (error.code, error.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["sequence"])

@@ -1,7 +1,7 @@
 """Commands <-> bytes: the records of a log (FORMAT.md, "Commands").
 
 A command is the plain form of its dataclass, with ``kind`` naming the class; columns and keys are
-arrays or lists of strings. Every command of ``core.commands.Command`` is covered by construction.
+arrays or lists of strings. Every command of ``core.commands.Logged`` is covered by construction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headcount_server.codec import values
-from headcount_server.core.commands import Command, Keys
+from headcount_server.core.commands import Keys, Logged
 from headcount_server.core.rules.plain import Converter, Form
 from headcount_server.core.schema import AttributeType
 from headcount_server.core.values import ValueColumn
@@ -21,12 +21,12 @@ from headcount_server.errors import DataLoss
 _STRINGS = (AttributeType.KEYWORD, AttributeType.TEXT)
 
 
-def encode_command(command: Command) -> bytes:
+def encode_command(command: Logged) -> bytes:
     """The bytes of a command; equal commands give equal bytes. O(bytes)."""
     return values.encode(_FORM.encode(command))
 
 
-def decode_command(data: bytes) -> Command:
+def decode_command(data: bytes) -> Logged:
     """The command of bytes.
 
     Raises:
@@ -90,8 +90,8 @@ def _same(value: Any) -> Any:
     return value
 
 
-_FORM: Form[Command] = Form(
-    Command,
+_FORM: Form[Logged] = Form(
+    Logged,
     {
         ValueColumn: Converter(_encode_column, _decode_column),
         Keys: Converter(

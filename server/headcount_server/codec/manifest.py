@@ -60,12 +60,16 @@ class Manifest:
         sequence: counts the snapshots of a data directory from 1; the highest is the newest.
         create_time_us: microseconds since 1970 UTC.
         audiences: ascending by name.
+        position: in the log, of the last command that it holds; 0: none.
+        log_id: of that log, in hexadecimal; "": there was none.
     """
 
     name: str
     sequence: int
     create_time_us: int
     audiences: tuple[AudienceEntry, ...]
+    position: int = 0
+    log_id: str = ""
 
     @property
     def size_bytes(self) -> int:

@@ -28,12 +28,15 @@ from headcount_server.core.commands import (
 from headcount_server.core.events.cache import BucketCache
 from headcount_server.core.events.store import EventStore
 from headcount_server.core.keys import KeyDirectory
+from headcount_server.core.plan.lookup_cache import LookupCache
+from headcount_server.core.producers import Producers
 from headcount_server.core.rules.tree import Rule
 from headcount_server.core.schema import AttributeSchema, AttributeType, Schema
 from headcount_server.core.segments import Segment
 from headcount_server.core.values import ValueColumn
 from headcount_server.limits import CHANGE_DAYS_SPARE, Limits
 
+_FOUND_MAX = 256  # batches whose rows are remembered between validation and application
 KNOWN_SINCE = AttributeSchema("known_since", AttributeType.TIMESTAMP)
 
 Rows = NDArray[np.uint32]
@@ -73,9 +76,11 @@ class Audience:
         self.events: dict[str, EventStore] = {}
         self.segments: dict[str, Segment] = {}
         self.changes = Changes()
+        self.producers = Producers(limits)
         self.next_order = 0  # place of the next event in the audience's write order
         self.buckets = BucketCache()
-        self._found: tuple[Keys, NDArray[np.int64]] | None = None
+        self.lookups = LookupCache()
+        self._found: dict[int, tuple[Keys, NDArray[np.int64]]] = {}  # by the keys' identity
         self.extend(schema)
 
     @property
@@ -103,10 +108,13 @@ class Audience:
         return self.known_since if attribute == "known_since" else self.attributes[attribute]
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
-        """The row of each key, or -1. Remembers the answer for the write that follows."""
-        if self._found is None or self._found[0] is not keys:
-            self._found = (keys, self.keys.find(keys))
-        return self._found[1]
+        """The row of each key, or -1. Remembers the answers for the writes that follow."""
+        known = self._found.get(id(keys))
+        if known is None or known[0] is not keys:
+            if len(self._found) >= _FOUND_MAX:
+                self._found.clear()
+            known = self._found[id(keys)] = (keys, self.keys.find(keys))
+        return known[1]
 
     def extend(self, schema: Schema) -> None:
         """Takes a schema that adds to the present one."""
@@ -120,7 +128,7 @@ class Audience:
 
     def upsert(self, command: UpsertSubscribers) -> int:
         """Writes a batch of subscribers; returns how many are new."""
-        self._found = None
+        self._found.clear()
         rows, is_new = self.keys.find_or_add(command.keys)
         self._meet(rows[is_new], command.time_us)
         if command.known_since is not None:
@@ -146,12 +154,13 @@ class Audience:
         """Adds a batch of events; returns how many subscribers are new."""
         created = 0
         if command.create_missing:
-            self._found = None
+            self._found.clear()
             rows, is_new = self.keys.find_or_add(command.keys)
             self._meet(rows[is_new], command.time_us)
             created = int(np.count_nonzero(is_new))
         else:
             rows = self.find(command.keys).astype(np.uint32)
+            del self._found[id(command.keys)]
         for group in command.groups:
             places = np.arange(len(rows)) if group.rows is None else group.rows
             self.events[group.event].record(
@@ -167,7 +176,7 @@ class Audience:
     def delete(self, command: DeleteSubscribers) -> int:
         """Erases subscribers with all that is known about them; returns how many there were."""
         found = self.find(command.keys)
-        self._found = None
+        self._found.clear()
         rows = bitmaps.from_rows(found[found >= 0])
         if not rows:
             return 0
@@ -177,6 +186,7 @@ class Audience:
         for store in self.events.values():
             store.erase(rows)
         self.changes.erase(rows)
+        self.lookups.clear()
         for name, segment in self.segments.items():
             if segment.frozen is not None and segment.frozen.intersect(rows):
                 self.segments[name] = _shrunk(segment, rows)

@@ -16,6 +16,7 @@ from headcount_server.core.audience import KNOWN_SINCE, Audience
 from headcount_server.core.changes import Changes
 from headcount_server.core.events.store import EventStore
 from headcount_server.core.keys import KeyDirectory
+from headcount_server.core.producers import Producers
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.plain import RULE, SCHEMA
 from headcount_server.core.segments import Segment
@@ -46,11 +47,11 @@ class FrozenAudience:
             "schema_version": audience.schema_version,
             "next_order": audience.next_order,
             "changes_from": audience.changes.first_day,
-            "changes_from": audience.changes.first_day,
         }
         self._segments = [segment for _, segment in sorted(audience.segments.items())]
         self._keys: KeyDirectory | None = audience.keys.freeze()
         self._changes = audience.changes.dump()
+        self._producers = audience.producers.dump()
         self._indexes = [("known_since", _frozen(audience.known_since))]
         for name, index in sorted(audience.attributes.items()):
             self._indexes.append((f"attribute.{name}", _frozen(index)))
@@ -66,6 +67,8 @@ class FrozenAudience:
         yield "keys", keys.dump()
         del keys
         yield "changes", self._changes
+        if self._producers:
+            yield "producers", {"producers": self._producers}
         while self._indexes:
             name, (index, spellings) = self._indexes.pop(0)
             yield name, _dump_index(index, spellings)
@@ -103,7 +106,8 @@ def _load(parts: Mapping[str, Any], limits: Limits) -> Audience:
     audience.known_since = load_index(KNOWN_SINCE, parts["known_since"])
     audience.changes = Changes.load(parts["changes"])
     audience.changes.first_day = head.get("changes_from")
-    audience.changes.first_day = head.get("changes_from")
+    if "producers" in parts:
+        audience.producers = Producers.load(parts["producers"]["producers"], limits)
     for attribute in schema.attributes:
         part = parts[f"attribute.{attribute.name}"]
         audience.attributes[attribute.name] = load_index(attribute, part)

@@ -178,11 +178,26 @@ class FreezeSegment:
     time_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreSnapshot:
+    """All audiences become those of a snapshot, with revisions that go on from the present ones.
+
+    Attributes:
+        snapshot: its name.
+        digest: of its manifest, in hexadecimal.
+    """
+
+    snapshot: str
+    digest: str
+    time_us: int
+
+
 Write = UpsertSubscribers | RecordEvents | DeleteSubscribers
 Command = (
     CreateAudience | UpdateAudience | DeleteAudience | Write | CreateSegment | UpdateSegment
     | DeleteSegment | FreezeSegment
 )  # fmt: skip
+Logged = Command | RestoreSnapshot  # what a log holds
 
 
 @dataclass(frozen=True, slots=True)

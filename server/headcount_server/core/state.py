@@ -82,12 +82,25 @@ class State:
             raise NotFound(f'no audience "{name}"{hint}', resource="audience", name=name)
         return audience
 
+    def repeated(self, command: Command) -> Applied | None:
+        """What a numbered batch that was applied before is answered with; None for anything new."""
+        producer = getattr(command, "producer", None)
+        audience = self.audiences.get(command.audience)
+        if producer is None or audience is None:
+            return None
+        assert isinstance(command, UpsertSubscribers | RecordEvents | DeleteSubscribers)
+        revision = audience.producers.repeated(producer)
+        return None if revision is None else Applied(revision, len(command.keys))
+
     def validate(self, command: Command) -> None:
         """Raises a domain error if the command can't be applied. Changes nothing."""
         if isinstance(command, CreateAudience):
             self._validate_create(command)
             return
         audience = self.audience(command.audience)
+        if isinstance(command, UpsertSubscribers | RecordEvents | DeleteSubscribers):
+            if command.producer is not None:
+                audience.producers.validate(command.producer, audience.name)
         if isinstance(command, UpdateAudience):
             _validate_extension(audience, command.schema, self.limits)
         elif isinstance(command, UpsertSubscribers):
@@ -117,7 +130,11 @@ class State:
         if isinstance(command, DeleteAudience):
             del self.audiences[command.audience]
             return Applied(audience.revision)
-        return _apply_to(audience, command, self.limits)
+        applied = _apply_to(audience, command, self.limits)
+        if isinstance(command, UpsertSubscribers | RecordEvents | DeleteSubscribers):
+            if command.producer is not None:
+                audience.producers.note(command.producer, applied.revision)
+        return applied
 
     def freeze_audience(self, name: str) -> FrozenAudience:
         """One audience as it is now, to be dumped while writes go on. O(pages + bitmaps)."""
@@ -240,7 +257,7 @@ def _validate_events(audience: Audience, command: RecordEvents) -> None:
             key = command.keys[index]
             shown = f'"{key}"' if isinstance(key, str) else str(key)
             found.append((
-                index, f"unknown key {shown}; create the subscriber first, or allow create_missing",
+                index, f"unknown key {shown}; create the subscriber first, or set create_missing",
                 "UNKNOWN_KEY",
             ))  # fmt: skip
     if found:
@@ -296,7 +313,7 @@ def _refuse_rows(faults: list[tuple[int, str, str]], audience: Audience) -> None
     raise InvalidBatch(
         f"nothing was applied: {len(faults)} bad row(s); row {index}: {message}",
         tuple(
-            Violation(f"rows[{index}].key", message, reason, row=index)
+            Violation("key", message, reason, row=index)
             for index, message, reason in shown
         ),
         bad_rows=str(len(faults)),

@@ -1,4 +1,4 @@
-"""What services know of the engine, and the engine of a log: protocols and values only.
+"""What services know of the engine: protocols and values only.
 
 Reads are made on the event loop, between writes, so everything that a handler does between two
 awaits sees one revision of an audience.
@@ -114,12 +114,16 @@ class Engine(Protocol):
         """All audiences, ascending by name. Raises Unavailable while recovering."""
         ...
 
-    async def write(self, command: Command | CommandMaker) -> Applied:
+    async def write(self, command: Command | CommandMaker, size_bytes: int = 0) -> Applied:
         """Applies a command in its turn; whole or, with an error, not at all.
 
+        When it returns the command is as durable as the server was told to make it. A numbered
+        batch that was applied before is answered as it was then, and changes nothing.
+
         Args:
-            command: the command, or what makes it from the time at its turn; what that raises is
-                raised here.
+            command: the command, or what makes it from the time at its turn; that may be called
+                more than once, and what it raises is raised here.
+            size_bytes: of the command, about; bounds what waits.
 
         Raises:
             Overloaded: too many writes wait.
@@ -179,29 +183,3 @@ class Engine(Protocol):
     def request_stop(self, grace_s: float) -> None:
         """Asks the application to end calls within ``grace_s`` seconds and stop."""
         ...
-
-
-class Log(Protocol):
-    """Where commands become durable before they are applied."""
-
-    @property
-    def wants_records(self) -> bool:
-        """Whether commands are worth encoding."""
-        ...
-
-    async def append(self, record: bytes) -> None:
-        """Returns when the record is durable.
-
-        Raises:
-            OSError: it isn't; the engine refuses writes from then on.
-        """
-        ...
-
-
-class NoLog:
-    """Keeps nothing: snapshots alone keep the state."""
-
-    wants_records = False
-
-    async def append(self, record: bytes) -> None:
-        """Does nothing."""

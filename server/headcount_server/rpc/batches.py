@@ -8,6 +8,7 @@ audience is only read.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from headcount.v1 import ingest_service_pb2
@@ -18,12 +19,13 @@ from headcount_server.core.commands import (
     DeleteSubscribers,
     EventGroup,
     Keys,
+    Producer,
     RecordEvents,
     UpsertSubscribers,
 )
 from headcount_server.core.schema import AttributeType, EventSchema
 from headcount_server.core.values import ValueColumn
-from headcount_server.errors import LimitExceeded, Unimplemented, Violation
+from headcount_server.errors import LimitExceeded, Violation
 from headcount_server.limits import Limits
 from headcount_server.rpc import rows as row_form
 from headcount_server.rpc.bad_rows import BadRows, refuse, refuse_unknown
@@ -53,14 +55,14 @@ def upsert_command(
         InvalidBatch: rows that can't be applied.
         LimitExceeded: too many rows.
     """
-    _check_numbered(request)
+    producer = _producer(request)
     bad = BadRows(limits)
     if _is_columnar(request, limits):
         command = _upsert_columns(request.columns, audience, now_us, bad)
     else:
         command = row_form.upsert(request.rows, audience, now_us, bad)
     bad.check()
-    return command
+    return replace(command, producer=producer)
 
 
 def record_command(
@@ -76,7 +78,7 @@ def record_command(
         InvalidBatch: rows that can't be applied.
         LimitExceeded: too many rows.
     """
-    _check_numbered(request)
+    producer = _producer(request)
     bad = BadRows(limits)
     if _is_columnar(request, limits):
         keys = keys_of(request.columns.keys, audience.schema.key, "columns.keys")
@@ -86,7 +88,7 @@ def record_command(
         keys, times, groups = row_form.record(request.rows, audience, bad)
     bad.check()
     create_missing = request.create_missing
-    return RecordEvents(audience.name, keys, times, groups, now_us, create_missing)
+    return RecordEvents(audience.name, keys, times, groups, now_us, create_missing, producer)
 
 
 def delete_command(
@@ -101,17 +103,16 @@ def delete_command(
         InvalidInput: there is no key, or they are of the wrong kind.
         LimitExceeded: too many keys.
     """
-    _check_numbered(request)
+    producer = _producer(request)
     keys = keys_of(request.keys, audience.schema.key)
     _check_size(len(keys), "keys", limits)
-    return DeleteSubscribers(audience.name, keys, now_us)
+    return DeleteSubscribers(audience.name, keys, now_us, producer)
 
 
-def _check_numbered(request: Batch) -> None:
-    if request.producer:
-        raise Unimplemented(
-            "numbered batches are not answered by this version yet", field="producer"
-        )
+def _producer(request: Batch) -> Producer | None:
+    if not request.producer and request.sequence:
+        refuse("producer", "a batch with a sequence needs the name of its producer", "UNSET")
+    return Producer(request.producer, request.sequence) if request.producer else None
 
 
 def _is_columnar(

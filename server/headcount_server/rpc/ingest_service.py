@@ -128,7 +128,7 @@ class IngestService:
             return convert(request, present, now_us, limits)
 
         if not validate_only:
-            return await self._engine.write(at_turn)
+            return await self._engine.write(at_turn, size)
         self._engine.validate(at_turn)
         revision = self._engine.audience(request.audience).revision
         return Applied(revision, len(command.keys))

@@ -6,6 +6,8 @@ server hold: streams of a connection, calls that wait, metadata, messages.
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -18,7 +20,7 @@ from headcount.v1 import (
     segment_service_pb2,
 )
 
-from headcount_server.engine.interface import Engine
+from headcount_server.engine.interface import Engine, EngineState
 from headcount_server.limits import Limits
 from headcount_server.rpc.admin_service import AdminService
 from headcount_server.rpc.audience_service import AudienceService
@@ -28,6 +30,7 @@ from headcount_server.rpc.ingest_service import IngestService
 from headcount_server.rpc.query_service import QueryService
 from headcount_server.rpc.segment_service import SegmentService
 
+INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
 METADATA_BYTES_MAX = 16 << 10
 _PING_MS_MIN = 10_000  # a client may ask this often whether its connection is alive
 
@@ -52,6 +55,7 @@ class RpcServer:
             query_service_pb2: ("QueryService", QueryService(engine, self._threads)),
             segment_service_pb2: ("SegmentService", SegmentService(engine, self._threads)),
         }
+        self._told: set[asyncio.Future[None]] = set()
         self._names: list[str] = [""]
         for module, (name, service) in services.items():
             descriptor = module.DESCRIPTOR.services_by_name[name]
@@ -87,6 +91,15 @@ class RpcServer:
         state = states.SERVING if is_serving else states.NOT_SERVING
         for name in self._names:
             await self._health.set(name, state)
+
+    def tell_health(self, state: EngineState) -> None:
+        """Lets the health service say of writes what the engine's state means for them."""
+        states = health_pb2.HealthCheckResponse
+        refused = state is EngineState.READ_ONLY
+        found = states.NOT_SERVING if refused else states.SERVING
+        task = asyncio.ensure_future(self._health.set(INGEST, found))
+        self._told.add(task)
+        task.add_done_callback(self._told.discard)
 
     async def stop(self, grace_s: float) -> None:
         """Says NOT_SERVING, takes no new calls, ends running ones after ``grace_s`` seconds."""

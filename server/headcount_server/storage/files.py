@@ -28,11 +28,49 @@ class Lock(Protocol):
         ...
 
 
+class AppendFile(Protocol):
+    """A file that grows at its end. After an OSError of ``write`` or ``sync`` nobody knows what of
+    it is on disk beyond what was synced before.
+    """
+
+    def write(self, data: Piece) -> None:
+        """Adds all of the bytes; part of them may be there after an error."""
+        ...
+
+    def sync(self) -> None:
+        """Makes the bytes durable; an error is never to be tried again on the same file."""
+        ...
+
+    def truncate(self, size: int) -> None:
+        """Cuts it to a size; the next bytes go there."""
+        ...
+
+    def close(self) -> None:
+        """Ends it. Once."""
+        ...
+
+
 class FileSystem(Protocol):
     """Every call that storage makes."""
 
     def read(self, path: Path) -> bytes:
         """The whole file."""
+        ...
+
+    def read_start(self, path: Path, size: int) -> bytes:
+        """The first bytes of a file, fewer where it has fewer."""
+        ...
+
+    def append_to(self, path: Path) -> AppendFile:
+        """A new, empty file to add to; FileExistsError where there is one."""
+        ...
+
+    def cut(self, path: Path, size: int) -> None:
+        """Cuts a file to a size, synced."""
+        ...
+
+    def remove(self, path: Path) -> None:
+        """Removes a file."""
         ...
 
     def write(self, path: Path, pieces: Iterable[Piece]) -> None:
@@ -82,6 +120,26 @@ class OsFileSystem:
     def read(self, path: Path) -> bytes:
         """See FileSystem."""
         return path.read_bytes()
+
+    def read_start(self, path: Path, size: int) -> bytes:
+        """See FileSystem."""
+        with path.open("rb") as file:
+            return file.read(size)
+
+    def append_to(self, path: Path) -> AppendFile:
+        """See FileSystem."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return _OsAppendFile(os.open(path, flags, 0o644))
+
+    def cut(self, path: Path, size: int) -> None:
+        """See FileSystem."""
+        with path.open("r+b") as file:
+            file.truncate(size)
+            os.fsync(file.fileno())
+
+    def remove(self, path: Path) -> None:
+        """See FileSystem."""
+        path.unlink()
 
     def write(self, path: Path, pieces: Iterable[Piece]) -> None:
         """See FileSystem."""
@@ -139,6 +197,31 @@ class OsFileSystem:
                 raise
             raise _locked(path, holder) from error
         return _HeldLock(descriptor)
+
+
+class _OsAppendFile:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: Piece) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def sync(self) -> None:
+        # macOS keeps fsync'ed bytes in the drive's cache, and has no fdatasync.
+        full: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+        if full is not None:
+            fcntl.fcntl(self._descriptor, full)
+        else:
+            os.fdatasync(self._descriptor)
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._descriptor, size)
+        os.lseek(self._descriptor, size, os.SEEK_SET)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 class _HeldLock:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -160,23 +160,48 @@ class SnapshotStore:
         """A report on every snapshot, ascending by name."""
         return [self.verify(name) for name in self._names()]
 
-    def begin(self, name: str, create_time_us: int) -> SnapshotWriter:
+    def begin(
+        self,
+        name: str,
+        create_time_us: int,
+        position: int = 0,
+        log_id: str = "",
+        base: Manifest | None = None,
+    ) -> SnapshotWriter:
         """Starts a snapshot, which nobody sees before its ``commit``.
+
+        Args:
+            name: letters, digits, ``_``, ``-`` and ``.``.
+            create_time_us: microseconds since 1970 UTC.
+            position: of the last command in it, in the log ``log_id``.
+            base: the snapshot to share files with; by default the newest.
 
         Raises:
             InvalidInput: the name can't be one.
             AlreadyExists: it is taken.
         """
+        self.check_name(name)
+        self._clear(self._directory / (name + _TMP))
+        newest = next(iter(self._readable()), None)
+        sequence = newest.sequence + 1 if newest else 1
+        previous = base or newest
+        manifest = Manifest(name, sequence, create_time_us, (), position, log_id)
+        return SnapshotWriter(self._files, self._directory, previous, manifest)
+
+    def check_name(self, name: str) -> None:
+        """Raises as ``begin`` does of a name."""
         _validate_name(name)
         if name in self._names():
             raise AlreadyExists(f'snapshot "{name}" exists already', resource="snapshot", name=name)
-        self._clear(self._directory / (name + _TMP))
-        previous = next(iter(self._readable()), None)
-        return SnapshotWriter(self._files, self._directory, previous, name, create_time_us)
 
-    def prune(self) -> None:
-        """Removes all but the newest ``kept`` snapshots; damaged manifests stay and don't count."""
+    def prune(self, pinned: Collection[str] = ()) -> None:
+        """Removes all but the newest ``kept`` snapshots, and those whose names are pinned.
+
+        Damaged manifests stay and don't count.
+        """
         for manifest in self._readable()[self.kept :]:
+            if manifest.name in pinned:
+                continue
             doomed = self._directory / (manifest.name + _TMP)
             self._clear(doomed)
             self._files.rename(self._directory / manifest.name, doomed)
@@ -227,7 +252,7 @@ class SnapshotWriter:
     """A snapshot in the making; ends with ``commit`` or ``abort``.
 
     Attributes:
-        previous: the newest snapshot before it, with which it shares files; or None.
+        previous: the snapshot with which it shares files; or None.
     """
 
     def __init__(
@@ -235,15 +260,13 @@ class SnapshotWriter:
         files: FileSystem,
         directory: Path,
         previous: Manifest | None,
-        name: str,
-        create_time_us: int,
+        manifest: Manifest,
     ) -> None:
         self._files = files
         self._directory = directory
         self.previous = previous
-        self._path = directory / (name + _TMP)
-        sequence = previous.sequence + 1 if previous else 1
-        self._manifest = Manifest(name, sequence, create_time_us, ())
+        self._path = directory / (manifest.name + _TMP)
+        self._manifest = manifest
         self._known = {
             file.digest: file
             for audience in (previous.audiences if previous else ())

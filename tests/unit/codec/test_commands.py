@@ -136,11 +136,12 @@ commands = {
     c.UpdateSegment: st.builds(c.UpdateSegment, names, names, rules, st.integers(0, 9), int64),
     c.DeleteSegment: st.builds(c.DeleteSegment, names, names, int64),
     c.FreezeSegment: st.builds(c.FreezeSegment, names, names, rules, int64, int64),
+    c.RestoreSnapshot: st.builds(c.RestoreSnapshot, names, names, int64),
 }
 
 
 def test_every_command_is_tested():
-    assert set(commands) == set(get_args(c.Command))
+    assert set(commands) == set(get_args(c.Logged))
 
 
 @pytest.mark.parametrize("kind", list(commands), ids=lambda kind: kind.__name__)
@@ -242,7 +243,7 @@ def test_records_that_are_no_commands_are_refused(change):
 
 def vocabulary():
     """Every class that is kept, with the fields that are."""
-    found, waiting = {}, [*get_args(c.Command), Schema, *get_args(tree.Rule)]
+    found, waiting = {}, [*get_args(c.Logged), Schema, *get_args(tree.Rule)]
     while waiting:
         kind = waiting.pop()
         for member in get_args(kind):

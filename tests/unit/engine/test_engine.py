@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from headcount_server.codec.commands import decode_command
 from headcount_server.core.commands import (
     AttributeValues,
     CreateAudience,
@@ -197,55 +196,6 @@ async def test_a_command_applied_in_part_stops_writes_and_is_never_kept(monkeypa
     engine.audience("shop").revision = 99
     await engine.close()
     assert [manifest.name for manifest in store.list()] == ["good"]
-
-
-# --- the log --------------------------------------------------------------------------------------
-
-
-class ListLog:
-    wants_records = True
-
-    def __init__(self):
-        self.records = []
-        self.failure = None
-
-    async def append(self, record):
-        await asyncio.sleep(0)
-        if self.failure:
-            raise self.failure
-        self.records.append(record)
-
-
-@running
-async def test_the_log_has_every_valid_command_and_gives_the_same_state_again():
-    log = ListLog()
-    engine = await started(log=log)
-    await asyncio.gather(engine.write(create()), engine.write(upsert("a", "b")))
-    with pytest.raises(AlreadyExists):
-        await engine.write(create())
-    state = State()
-    for record in log.records:
-        command = decode_command(record)
-        state.validate(command)
-        state.apply(command)
-    assert len(log.records) == 2
-    assert state.audience("shop").subscriber_count == 2
-
-
-@running
-async def test_a_log_that_fails_makes_the_engine_read_only_and_nothing_is_applied():
-    log = ListLog()
-    engine = await started(log=log)
-    await engine.write(create())
-    log.failure = OSError(errno.ENOSPC, "No space left on device")
-    first, second = await asyncio.gather(
-        engine.write(upsert("a")), engine.write(upsert("b")), return_exceptions=True
-    )
-    for error in (first, second):
-        assert isinstance(error, ReadOnly)
-        assert "No space left" in error.message
-    assert counts(engine) == {"shop": (1, 0)}
-    assert engine.status().reason == second.message
 
 
 # --- waits ----------------------------------------------------------------------------------------

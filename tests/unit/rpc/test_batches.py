@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from headcount.v1 import ingest_service_pb2 as pb
 from headcount_server.core.audience import Audience
+from headcount_server.core.commands import Producer
 from headcount_server.core.schema import (
     AttributeSchema,
     AttributeType,
@@ -14,7 +15,7 @@ from headcount_server.core.schema import (
     KeyType,
     Schema,
 )
-from headcount_server.errors import InvalidBatch, InvalidInput, LimitExceeded, Unimplemented
+from headcount_server.errors import InvalidBatch, InvalidInput, LimitExceeded
 from headcount_server.limits import Limits
 from headcount_server.rpc.batches import delete_command, record_command, upsert_command
 
@@ -321,9 +322,11 @@ def test_integer_keys():
     assert command.keys.tolist() == [1, 2]
 
 
-def test_numbered_batches_are_not_answered_yet():
-    with pytest.raises(Unimplemented):
-        upsert(rows=[row("a")], producer="p", sequence=1)
+def test_a_numbered_batch_names_its_producer():
+    assert upsert(rows=[row("a")], producer="p", sequence=7).producer == Producer("p", 7)
+    assert upsert(rows=[row("a")]).producer is None
+    with pytest.raises(InvalidInput, match="needs the name of its producer"):
+        upsert(rows=[row("a")], sequence=1)
 
 
 # --- events ---------------------------------------------------------------------------------------
