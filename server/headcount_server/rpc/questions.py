@@ -34,7 +34,8 @@ from headcount_server.rpc.times import micros_of, set_duration, set_time
 
 KEPT_RULES_MAX = 1_024
 KEPT_BYTES_MAX = 4_096  # of the spelling of a rule that is kept
-RECOVERY_WEIGHT = 8  # a text read past its faults keeps others waiting like one so much longer
+PARSE_WEIGHT = 8  # a character of a text costs so much more than a byte of a message
+RECOVERY_WEIGHT = 64  # and this where the text is read past its faults
 
 
 class Options(Protocol):
@@ -176,7 +177,8 @@ class Questions:
         """The tree of a text."""
         try:
             if len(text) > KEPT_BYTES_MAX:
-                return await self._threads.run(len(text), parse, text, self._limits)
+                size = PARSE_WEIGHT * len(text)
+                return await self._threads.run(size, parse, text, self._limits)
             return self._keeping(text, lambda: parse(text, self._limits))
         except InvalidInput as error:
             raise _placed(error, place) from None
