@@ -305,6 +305,26 @@ def test_late_events_and_erasures_leave_what_was_added_up(monkeypatch: pytest.Mo
     assert sum(read) <= 41 * 4
 
 
+def test_rates_and_stars_follow_each_of_their_event_types() -> None:
+    model = Model("UTC", 10, (3, 4))
+    today = model.calendar.day_of(model.now)
+    sources = [Source(schema.name) for schema in SCHEMAS]
+    sent, opened, _ = sources
+    span = Days(None, today, model.now)
+    asked: list[Aggregated] = [Rate(opened, sent, span, RANGES[1])]
+    asked += [Stars(*sources, "campaign", span, span, Ratios(Fraction(n), None)) for n in (1, 2)]
+    for event, row, campaign in (("sent", 3, "a"), ("sent", 3, "b"), ("open", 3, "a"), ("sent", 3, "A"),
+                                 ("open", 3, "B"), ("click", 3, "A"), ("sent", 4, "a"),
+                                 ("click", 3, "b"), ("sent", 3, "c"), ("open", 4, "a"),
+                                 ("click", 4, "a")):  # fmt: skip
+        line = Line(event, row, model.now - 3 * DAY, len(model.lines), campaign, None)
+        model.lines.append(line)
+        columns = {"campaign": [campaign]}
+        model.stores[event].record(np.array([row]), np.array([line.time]), columns, {})
+        for node in asked:
+            model.check(node)
+
+
 @pytest.mark.parametrize("zone", CALENDARS)
 def test_candidates_alone_get_the_same_answer(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rolls, "_MANY_EVENTS", 0)
