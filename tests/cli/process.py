@@ -52,10 +52,12 @@ def headcount(*arguments, input=None, env=None, cwd=None):
 
 def asked(*arguments):
     """Run the program's command line in this process, which is faster."""
-    out, err = io.StringIO(), io.StringIO()
+    raw = io.BytesIO()
+    out, err = io.TextIOWrapper(raw, "utf-8"), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = run(list(map(str, arguments)))
-    return Done(code, out.getvalue(), err.getvalue())
+    out.flush()
+    return Done(code, raw.getvalue().decode(), err.getvalue())
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import click
 
 from headcount_client.channels import ADDRESS
 from headcount_client.client import Client
+from headcount_client.errors import HeadcountError
 from headcount_client.retry import RetryPolicy
 
 P = ParamSpec("P")
@@ -62,7 +63,7 @@ class Target:
                 "--embedded needs the server package, which isn't installed; install headcount"
                 " whole, or name a server with --address"
             )
-        with found[0].load()(self.embedded) as address:
+        with _as_own_errors(), found[0].load()(self.embedded) as address:
             yield address
 
 
@@ -85,6 +86,20 @@ def target_options(command: Callable[Concatenate[Target, P], R]) -> Callable[P, 
     for option in reversed(_OPTIONS):
         run = option(run)
     return run  # pyright: ignore[reportReturnType]
+
+
+@contextmanager
+def _as_own_errors() -> Generator[None]:
+    """Errors of the server package, known by their reason, as errors of the client."""
+    try:
+        yield
+    except (HeadcountError, click.ClickException):
+        raise
+    except Exception as error:
+        reason, message = getattr(error, "reason", None), getattr(error, "message", None)
+        if not isinstance(reason, str) or not isinstance(message, str):
+            raise
+        raise HeadcountError(message, reason=reason) from error
 
 
 def _directory(_context: Any, _parameter: Any, value: str | None) -> Path | None:
