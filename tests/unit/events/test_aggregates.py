@@ -313,10 +313,9 @@ def test_rates_and_stars_follow_each_of_their_event_types() -> None:
     span = Days(None, today, model.now)
     asked: list[Aggregated] = [Rate(opened, sent, span, RANGES[1])]
     asked += [Stars(*sources, "campaign", span, span, Ratios(Fraction(n), None)) for n in (1, 2)]
-    for event, row, campaign in (("sent", 3, "a"), ("sent", 3, "b"), ("open", 3, "a"), ("sent", 3, "A"),
-                                 ("open", 3, "B"), ("click", 3, "A"), ("sent", 4, "a"),
-                                 ("click", 3, "b"), ("sent", 3, "c"), ("open", 4, "a"),
-                                 ("click", 4, "a")):  # fmt: skip
+    written = "sent3a sent3b open3a sent3A open3B click3A sent4a click3b sent3c open4a click4a"
+    for text in written.split():
+        event, row, campaign = text[:-2], int(text[-2]), text[-1]
         line = Line(event, row, model.now - 3 * DAY, len(model.lines), campaign, None)
         model.lines.append(line)
         columns = {"campaign": [campaign]}
