@@ -28,6 +28,7 @@ from headcount_server.codec.log import LOG_ID_BYTES
 from headcount_server.core.state import State
 from headcount_server.engine.clock import system_clock
 from headcount_server.engine.engine import Engine
+from headcount_server.engine.salvage import Salvage, Salvager
 from headcount_server.errors import HeadcountError, InvalidInput, Unavailable, Violation
 from headcount_server.limits import SNAPSHOT_LOG_BYTES_DEFAULT, SNAPSHOTS_KEPT_DEFAULT, Limits
 from headcount_server.rpc.server import RpcServer
@@ -123,6 +124,28 @@ def embedded(data_dir: str | Path) -> Generator[str, None, None]:
 def verify(data_dir: str | Path) -> list[Report]:
     """A report on every snapshot of a data directory; a server may be using it meanwhile."""
     return SnapshotStore(OsFileSystem(), Path(data_dir)).verify_all()
+
+
+def salvage(data_dir: str | Path, accept_loss: bool) -> Salvage:
+    """What of a damaged data directory can be had back; with ``accept_loss`` that is done.
+
+    Raises:
+        HeadcountError: a server uses the directory, or a newer version wrote it.
+        OSError: it can't be read or written.
+    """
+    files, data = OsFileSystem(), Path(data_dir)
+    lock = _take(files, data)
+    try:
+        store = SnapshotStore(files, data)
+        log = LogStore(files, data, new_id=lambda: os.urandom(LOG_ID_BYTES))
+        salvager = Salvager(store, log, Limits())
+        found = salvager.plan()
+        if found.problem and accept_loss:
+            store.clean()
+            salvager.carry_out(found, system_clock()())
+        return found
+    finally:
+        lock.release()
 
 
 @asynccontextmanager

@@ -87,6 +87,7 @@ def _payload_bytes(view: memoryview, name: str) -> int:
             f"{name} has format version {version}; this program reads up to {VERSION}:"
             " use the version of Headcount that wrote it, or a newer one",
             file=name,
+            version=str(version),
         )
     if zero or last or block_bytes != BLOCK_BYTES:
         damaged(name, 8, "has a header that means nothing")

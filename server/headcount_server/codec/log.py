@@ -126,6 +126,7 @@ def decode_segment_header(data: bytes | memoryview, name: str) -> SegmentHeader 
             f"{name} has format version {version}; this program reads up to {VERSION}:"
             " use the version of Headcount that wrote it, or a newer one",
             file=name,
+            version=str(version),
         )
     if zero or last or version < 1:
         return None

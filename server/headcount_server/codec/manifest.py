@@ -126,6 +126,7 @@ def _refuse_newer(name: str, version: int) -> None:
         f"{name} has format version {version}; this program reads up to {FORMAT_VERSION}:"
         " use the version of Headcount that wrote it, or a newer one",
         file=name,
+        version=str(version),
     )
 
 

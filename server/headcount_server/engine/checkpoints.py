@@ -89,6 +89,10 @@ class Checkpoints:
                 return entry if (entry.create_time_us, entry.revision) == now else None
         return None
 
+    def write(self, now_us: int, moment: Moment) -> Manifest:
+        """Writes a snapshot that no log goes on after. In a thread; raises OSError."""
+        return self._write(_timed_name(now_us), now_us, moment, "")
+
     def rebase(self, now_us: int, position: int, log_id: str) -> Manifest:
         """Writes the newest snapshot once more, as the base of a new log. In a thread.
 

@@ -149,6 +149,10 @@ class LogStore:
             self.files.cut(chain.segments[-1].path, end)
         return LogWriter(self, chain, log_id, first, end)
 
+    def segment_files(self) -> list[Path]:
+        """The files of segments, ascending, whatever is in them."""
+        return [path for _, path in sorted(self._paths().items())]
+
     def path(self, number: int) -> Path:
         """The file of a segment."""
         return self.directory / f"{number:08d}.segment"

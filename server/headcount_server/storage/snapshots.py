@@ -156,6 +156,12 @@ class SnapshotStore:
         size = manifest.size_bytes + self._files.size(path)
         return Report(name, count, size, tuple(faults))
 
+    def set_aside(self, name: str, directory: Path) -> None:
+        """Moves a snapshot to another directory of the data directory, which exists."""
+        self._files.rename(self._directory / name, directory / f"snapshot-{name}")
+        self._files.sync_directory(directory)
+        self._files.sync_directory(self._directory)
+
     def verify_all(self) -> list[Report]:
         """A report on every snapshot, ascending by name."""
         return [self.verify(name) for name in self._names()]
