@@ -22,6 +22,8 @@ from headcount_server.errors import DataLoss
 
 _CODE_BYTES = 4
 
+Integers = NDArray[np.int64]
+
 
 class KeywordsIndex(CodedIndex):
     """A set of strings per row; an empty set is missing."""
@@ -39,17 +41,7 @@ class KeywordsIndex(CodedIndex):
 
     def sizes(self, rows: Rows) -> NDArray[np.int64]:
         """How many values each row holds, 0 where missing; spellings that fold alike are one."""
-        joined, lengths = self._codes.gather(rows)
-        known = np.array(self.dictionary.values, np.uint32)
-        if bool((known == np.arange(len(known))).all()):
-            return np.maximum(lengths, 0) // _CODE_BYTES
-        owners = np.repeat(np.arange(len(rows)), np.maximum(lengths, 0) // _CODE_BYTES)
-        values = known[joined.view("<u4")].astype(np.uint64)
-        pairs = np.sort(owners.astype(np.uint64) << np.uint64(32) | values)
-        first = np.ones(len(pairs), np.bool_)
-        first[1:] = pairs[1:] != pairs[:-1]
-        owners = (pairs[first] >> np.uint64(32)).astype(np.int64)
-        return np.bincount(owners, minlength=len(rows))
+        return self._sizes_of(*self._codes.gather(rows))
 
     def with_size(self, low: int | None, high: int | None) -> BitMap:
         """Rows that hold from ``low`` to ``high`` values, both included; never a missing one."""
@@ -88,8 +80,25 @@ class KeywordsIndex(CodedIndex):
         """Plain data; the same contents give the same data."""
         return {"spellings": self.dictionary.dump(), "codes": self._codes.dump()}
 
+    def _sizes_of(self, joined: NDArray[np.uint8], lengths: NDArray[np.int64]) -> Integers:
+        """How many different values the codes stand for that stand one list after another."""
+        known = np.array(self.dictionary.values, np.uint32)
+        if bool((known == np.arange(len(known))).all()):
+            return np.maximum(lengths, 0) // _CODE_BYTES
+        owners = np.repeat(np.arange(len(lengths)), np.maximum(lengths, 0) // _CODE_BYTES)
+        values = known[joined.view("<u4")].astype(np.uint64)
+        pairs = np.sort(owners.astype(np.uint64) << np.uint64(32) | values)
+        first = np.ones(len(pairs), np.bool_)
+        first[1:] = pairs[1:] != pairs[:-1]
+        owners = (pairs[first] >> np.uint64(32)).astype(np.int64)
+        return np.bincount(owners, minlength=len(lengths))
+
     def _build_sizes(self) -> list[BitMap]:
-        return self._grouped_by_size(bitmaps.to_array(self.exists))
+        found = [(np.empty(0, np.uint32), np.empty(0, np.int64))]
+        for rows, joined, lengths in self._codes.joined_pages():
+            found.append((rows, self._sizes_of(joined, lengths)))
+        rows, sizes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return grouped(sizes, rows, int(sizes.max(initial=0)) + 1)
 
     def _apply_sizes(self, held: list[BitMap], changes: list[BitMap]) -> list[BitMap]:
         changed = bitmaps.union(changes)

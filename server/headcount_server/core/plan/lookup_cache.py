@@ -1,8 +1,8 @@
 """Rows of look-ups that are asked again and again, inside a budget of bytes.
 
 While somebody types a rule, all of its conditions but one stay the same. An entry holds for one
-*stamp*, the version of the index behind it, so a write that changes the index unmakes it. Only
-look-ups of one attribute index are kept, and only from the second ask on; the one asked for longest
+*stamp*, the version of what is behind it, so a write that changes the index unmakes it. Only
+look-ups of attribute indexes are kept, and only from the second ask on; the one asked for longest
 ago goes first.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.plan.attribute_nodes import Inside, Near, PairHolds, Ranked
 from headcount_server.core.plan.nodes import Node, NumberIn, NumberRange, TextMatch
 
 if TYPE_CHECKING:
@@ -84,9 +85,12 @@ class LookupCache:
 
 
 def stamp_of(audience: Audience, node: Node) -> int | None:
-    """The version of the one attribute index that a look-up reads; None where it isn't kept."""
-    if isinstance(node, NumberRange | NumberIn):
+    """The version of the attribute indexes that a look-up reads; None where it isn't kept."""
+    if isinstance(node, NumberRange | NumberIn | Near | Inside | Ranked):
         return audience.index(node.attribute).version
     if isinstance(node, TextMatch) and node.attribute != "key":
         return audience.index(node.attribute).version
+    if isinstance(node, PairHolds):
+        # Versions never fall, so neither changed where their sum didn't.
+        return audience.index(node.attribute).version + audience.index(node.other).version
     return None
