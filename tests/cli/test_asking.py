@@ -207,6 +207,12 @@ def test_a_rules_fault_is_shown_at_its_place_with_the_fix(shop, rule, said, poin
     assert max(map(len, done.err.splitlines())) < 1000
 
 
+def test_a_fault_of_within_is_shown_in_its_own_text(shop):
+    done = shop.run("count", "shop", "everyone", "--within", 'age > 3 and contry = "DE"')
+    assert done.code == 3
+    assert '  age > 3 and contry = "DE"\n              ^' in done.err
+
+
 def test_the_library_mirrors_the_services(shop):
     from headcount_client import Client
 

@@ -98,4 +98,6 @@ def _text_of(violation: Violation, texts: Mapping[str, str]) -> str | None:
     for field, text in texts.items():
         if violation.field == field or violation.field.endswith(f".{field}"):
             return text
+        if violation.field.partition(".")[0] == field.removesuffix("_text"):
+            return text
     return next(iter(texts.values())) if len(texts) == 1 else None
