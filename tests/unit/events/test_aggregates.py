@@ -291,6 +291,7 @@ def test_late_events_and_erasures_leave_what_was_added_up(monkeypatch: pytest.Mo
     node = Total(Source("sent"), "amount", Function.SUM, Days(None, today, model.now), 41, None)
     views: dict[str, EventView] = {**model.stores}
     before = evaluate(node, views)
+    assert model.cache.nbytes > 500 * (4 + 8)  # a row and a sum each
     assert sum(read) == 20_000
     read.clear()
     sent = model.stores["sent"]
