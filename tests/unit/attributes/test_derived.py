@@ -52,7 +52,7 @@ def write(index: NumberIndex | KeywordsIndex | LocationIndex, values: dict[int, 
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_parts_of_dates_follow_writes(data: st.DataObject) -> None:
     index = index_of(AttributeType.DATE)
     assert isinstance(index, NumberIndex)
@@ -97,7 +97,7 @@ def test_the_nth_value_counts_every_tie(values: list[int]) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_sizes_of_sets_follow_writes(data: st.DataObject) -> None:
     index = index_of(AttributeType.KEYWORDS)
     assert isinstance(index, KeywordsIndex)
@@ -134,7 +134,7 @@ def test_places_near_a_point_and_in_a_box_follow_writes(
     degrees = (-180.0, -90.0, -18.1, 0.0, 0.25, 13.4, 52.52, 90.0, 179.9, 180.0)
 
     @given(st.data())
-    @settings(max_examples=80)
+    @settings(max_examples=80, deadline=None)
     def check(data: st.DataObject) -> None:
         index = index_of(AttributeType.LOCATION)
         assert isinstance(index, LocationIndex)

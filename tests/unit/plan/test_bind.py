@@ -597,6 +597,7 @@ def test_what_is_not_answered_yet_is_named(text: str, construct: str) -> None:
         ("home in box (1, -181, 9, 4)", "OUT_OF_RANGE"),
         ('bucket 0 of 10 seed "x"', "OUT_OF_RANGE"),
         ('bucket 1 of 0 seed "x"', "OUT_OF_RANGE"),
+        ('bucket 1 of 18446744073709551617 seed "x"', "OUT_OF_RANGE"),
         ('sample -1% seed "x"', "OUT_OF_RANGE"),
         ('sample $p% seed "x"', "UNBOUND_PARAMETER"),
         ("birthday > country", "WRONG_TYPE"),

@@ -37,7 +37,7 @@ def test_the_members_are_those_whose_weights_add_up(
     monkeypatch.setattr(scores, "_TOTALS_MAX", most)
 
     @given(st.lists(st.tuples(WEIGHTS, SETS), min_size=1, max_size=7), SETS, st.data())
-    @settings(max_examples=200)
+    @settings(max_examples=200, deadline=None)
     def check(terms: list[tuple[int, BitMap]], everyone: BitMap, data: st.DataObject) -> None:
         weights, parts = [w for w, _ in terms], [p for _, p in terms]
         chosen = data.draw(st.lists(st.sampled_from(weights)))

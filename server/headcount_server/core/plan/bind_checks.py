@@ -12,6 +12,8 @@ from headcount_server.core.rules import tree
 from headcount_server.core.schema import AttributeType
 from headcount_server.core.windows import below_value, spelt
 
+_FAR = 10**40  # more than any bound below; larger numbers come out as this
+
 
 def check_number(
     scope: Scope,
@@ -49,7 +51,7 @@ def check_whole(
     Raises:
         InvalidRule: it is no whole number, or lies outside.
     """
-    number = scope.values.whole(value, place, what, span)
+    number = scope.values.whole(value, place, what, span, _FAR)
     if number < low or (high is not None and number > high):
         right = f"{low} or more" if high is None else f"from {low} to {high}"
         refuse_range(scope.values.one(value, place, span), place, span, what, right)

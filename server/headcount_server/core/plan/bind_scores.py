@@ -56,7 +56,7 @@ def bind_bucket(scope: Scope, rule: tree.Bucket, place: str) -> nodes.Node:
     bucket, buckets, seed = 1, 1, 0
     with faults.collecting():
         buckets = check_whole(
-            scope, rule.buckets, f"{place}.buckets", rule.span, "how many buckets", 1, None
+            scope, rule.buckets, f"{place}.buckets", rule.span, "how many buckets", 1, _WORD
         )
         bucket = check_whole(
             scope, rule.bucket, f"{place}.bucket", rule.span, "the bucket", 1, buckets
