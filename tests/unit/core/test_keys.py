@@ -329,3 +329,17 @@ def test_a_dump_that_contradicts_itself_is_refused() -> None:
     ):
         with pytest.raises(DataLoss):
             KeyDirectory.load(good | change)
+
+
+def test_keys_looked_up_one_by_one_are_found_as_those_looked_up_together():
+    directory = KeyDirectory(KeyType.STRING, 4)
+    keys = [f"key {i}" for i in range(12_000)]
+    rows, _ = directory.find_or_add(keys)
+    gone = rows[::3]
+    directory.remove(gone)
+    directory.release(gone)
+    directory.find_or_add([f"new {i}" for i in range(2_000)])
+    asked = [*keys[::7], "", "nobody", *(f"new {i}" for i in range(0, 2_000, 9))]
+    together = directory.find(asked).tolist()
+    assert [int(directory.find([key])[0]) for key in asked] == together
+    assert 0 < sum(row < 0 for row in together) < len(together)

@@ -38,6 +38,7 @@ from headcount_server.limits import DEFAULT_LIMITS, PARTITIONS_DEFAULT, Limits
 Keys = list[str] | NDArray[np.int64]  # strings, or numbers of both integer key types
 Rows = NDArray[np.uint32]
 
+_FEW = 16  # keys that are looked up one by one
 _CHUNK = 1 << 14  # keys that are looked up together: their arrays stay in the processor's cache
 
 
@@ -316,11 +317,17 @@ class KeyDirectory:
         return self._rows_by_hash().find(hashing.mix(numbers.view(np.uint64)), same)
 
     def _find_texts(self, texts: Sequence[bytes]) -> NDArray[np.int64]:
+        if len(texts) <= _FEW:
+            hashes = hashing.stable_hashes(texts).tolist()
+            return np.array(list(map(self._find_text, texts, hashes)), np.int64)
         parts = [np.empty(0, np.int64)]
         for i in range(0, len(texts), _CHUNK):
             chunk = texts[i : i + _CHUNK]
             parts.append(self._find_texts_part(chunk, hashing.stable_hashes(chunk)))
         return np.concatenate(parts)
+
+    def _find_text(self, text: bytes, hash_: int) -> int:
+        return self._rows_by_hash().find_one(hash_, lambda row: self._texts.get(row) == text)
 
     def _find_texts_part(
         self, texts: Sequence[bytes], hashes: NDArray[np.uint64]

@@ -81,6 +81,22 @@ class RowTable:
             offsets = (offsets[wrong] + 1) & (_SEGMENT - 1)
         return result
 
+    def find_one(self, hash_: int, same: Callable[[int], bool]) -> int:
+        """The row of one hash, or -1; for a few, far cheaper than ``find``.
+
+        Args:
+            hash_: of what is sought.
+            same: whether a candidate row is what is sought.
+        """
+        segment = int(self._directory[hash_ >> 64 - self._depth]) if self._depth else 0
+        base, offset = segment * _SEGMENT, hash_ >> int(_OFFSET_SHIFT) & _SEGMENT - 1
+        tag = hash_ & 0xFF | hash_ >> 12 & 0xFF00
+        while (row := int(self._pool[base + offset])) != _FREE:
+            if row != _REMOVED and int(self._tags[base + offset]) == tag and same(row):
+                return row
+            offset = (offset + 1) & (_SEGMENT - 1)
+        return -1
+
     def insert(self, hashes: Hashes, rows: Rows) -> None:
         """Add rows that aren't stored yet, each with its hash; ``hashes_of`` knows them already."""
         for start in range(0, len(rows), _SEGMENT):
