@@ -57,5 +57,5 @@ def test_the_demo_ends_by_itself(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert 'country = "DE"' in done.stdout
-    assert "Go on by hand" in done.stdout
+    assert "To go on by hand" in done.stdout
     assert list((tmp_path / "data").iterdir())

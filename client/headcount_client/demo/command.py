@@ -84,8 +84,10 @@ def demo(once: bool, data: Path | None, subscribers: int) -> None:
             say(f"It answers on {address} and keeps its data in {folder}.\n")
             _load(client, subscribers)
             _ask(client)
-            _tell(address)
-            if not once:
+            if once:
+                say("To go on by hand: headcount demo, which waits with its server running.")
+            else:
+                _tell(address)
                 say("\nCtrl-C ends the server and the demo.", "bold")
                 threading.Event().wait()
         except KeyboardInterrupt:

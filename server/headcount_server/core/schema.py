@@ -41,7 +41,7 @@ class KeyType(Enum):
 
 
 class AttributeType(Enum):
-    """Types of attributes; rules.md lists the tests of each."""
+    """Types of attributes; each has tests of its own."""
 
     KEYWORD = "keyword"
     KEYWORDS = "keywords"
