@@ -185,7 +185,7 @@ def _places(pick: Pick) -> list[Make]:
     def near() -> tree.Near:
         latitude, longitude = (tree.Number(Decimal(str(degrees))) for degrees in pick.one(PLACES))
         unit = pick.one((tree.LengthUnit.KM, *tree.LengthUnit))
-        radii = _RADII[:-1] if unit is tree.LengthUnit.MI else _RADII  # the last is too far in miles
+        radii = _RADII[:-1] if unit is tree.LengthUnit.MI else _RADII  # the last is too far
         return tree.Near(pick.number(*radii), unit, latitude, longitude)
 
     def box() -> tree.InBox:
