@@ -36,7 +36,8 @@ from headcount_server.core.segments import Segment
 from headcount_server.core.values import ValueColumn
 from headcount_server.limits import CHANGE_DAYS_SPARE, Limits
 
-_FOUND_MAX = 256  # batches whose rows are remembered between validation and application
+_FOUND_MAX = 64  # batches whose rows are remembered between validation and application
+_FOUND_KEYS_MAX = 4_096  # of a batch that is remembered beside others
 KNOWN_SINCE = AttributeSchema("known_since", AttributeType.TIMESTAMP)
 
 Rows = NDArray[np.uint32]
@@ -111,7 +112,7 @@ class Audience:
         """The row of each key, or -1. Remembers the answers for the writes that follow."""
         known = self._found.get(id(keys))
         if known is None or known[0] is not keys:
-            if len(self._found) >= _FOUND_MAX:
+            if len(self._found) >= _FOUND_MAX or len(keys) > _FOUND_KEYS_MAX:
                 self._found.clear()
             known = self._found[id(keys)] = (keys, self.keys.find(keys))
         return known[1]
@@ -160,7 +161,7 @@ class Audience:
             created = int(np.count_nonzero(is_new))
         else:
             rows = self.find(command.keys).astype(np.uint32)
-            del self._found[id(command.keys)]
+            self._found.pop(id(command.keys))
         for group in command.groups:
             places = np.arange(len(rows)) if group.rows is None else group.rows
             self.events[group.event].record(
