@@ -287,8 +287,10 @@ class LogWriter:
             self._files.sync_directory(self._store.directory)
 
     def close(self) -> None:
-        """Ends it; what isn't durable is made so, where that works."""
+        """Ends it; what was acknowledged and isn't durable is made so. Raises OSError if not."""
         try:
+            if self.is_broken and self._kept:
+                self.resume()
             if not self.is_broken:
                 self._flush()
         finally:

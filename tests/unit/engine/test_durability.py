@@ -13,6 +13,7 @@ from headcount_server.errors import (
     Overloaded,
     ReadOnly,
     RevisionOutOfRange,
+    Unavailable,
 )
 from headcount_server.storage.log import Sync
 
@@ -283,6 +284,20 @@ async def test_a_sync_that_failed_is_not_taken_for_one_that_worked():
     for client in clients:
         assert client.check(engine._core) == set(range(1, 9))
     await stopped(engine)
+
+
+@running
+async def test_a_stop_that_cannot_sync_what_was_acknowledged_says_so():
+    for sync in (Sync.INTERVAL, Sync.ALWAYS):
+        files = disk()
+        engine, (client, _) = await begun(files, sync=sync, sync_every_s=60)
+        await client.send(engine, 1)
+        files.fail_at, files.failure, files.stays_broken = 1, FULL, True
+        if sync is Sync.ALWAYS:  # all of it is durable
+            await engine.close()
+        else:
+            with pytest.raises(Unavailable, match="No space left"):
+                await engine.close()
 
 
 @running
