@@ -300,10 +300,10 @@ def test_embedded_without_the_server_package(run, monkeypatch):
 def test_commands_of_entry_points(run, monkeypatch):
     monkeypatch.setattr(app, "entry_points", lambda **_: [])
     assert "server package" in run("serve", "--data", "x").err
-    check = Command("verify", callback=lambda: print(json.dumps({"checked": True})))
-    points = [SimpleNamespace(name="snapshot verify", load=lambda: check)]
+    check = Command("rehearse", callback=lambda: print(json.dumps({"checked": True})))
+    points = [SimpleNamespace(name="snapshot rehearse", load=lambda: check)]
     monkeypatch.setattr(app, "entry_points", lambda **_: points)
-    assert run("snapshot", "verify").json == [{"checked": True}]
+    assert run("snapshot", "rehearse").json == [{"checked": True}]
     from headcount_client.cli.commands.operating import snapshot
 
-    snapshot.commands.pop("verify")
+    snapshot.commands.pop("rehearse")
