@@ -28,6 +28,7 @@ from headcount_server.core.commands import (
     UpdateAudience,
     UpdateSegment,
     UpsertSubscribers,
+    Write,
 )
 from headcount_server.core.plan.bind import Binder
 from headcount_server.core.query.ask import Ask
@@ -88,7 +89,7 @@ class State:
         audience = self.audiences.get(command.audience)
         if producer is None or audience is None:
             return None
-        assert isinstance(command, UpsertSubscribers | RecordEvents | DeleteSubscribers)
+        assert isinstance(command, Write)
         revision = audience.producers.repeated(producer)
         return None if revision is None else Applied(revision, len(command.keys))
 
@@ -98,9 +99,8 @@ class State:
             self._validate_create(command)
             return
         audience = self.audience(command.audience)
-        if isinstance(command, UpsertSubscribers | RecordEvents | DeleteSubscribers):
-            if command.producer is not None:
-                audience.producers.validate(command.producer, audience.name)
+        if isinstance(command, Write) and command.producer is not None:
+            audience.producers.validate(command.producer, audience.name)
         if isinstance(command, UpdateAudience):
             _validate_extension(audience, command.schema, self.limits)
         elif isinstance(command, UpsertSubscribers):
@@ -131,9 +131,8 @@ class State:
             del self.audiences[command.audience]
             return Applied(audience.revision)
         applied = _apply_to(audience, command, self.limits)
-        if isinstance(command, UpsertSubscribers | RecordEvents | DeleteSubscribers):
-            if command.producer is not None:
-                audience.producers.note(command.producer, applied.revision)
+        if isinstance(command, Write) and command.producer is not None:
+            audience.producers.note(command.producer, applied.revision)
         return applied
 
     def freeze_audience(self, name: str) -> FrozenAudience:
@@ -312,10 +311,7 @@ def _refuse_rows(faults: list[tuple[int, str, str]], audience: Audience) -> None
     index, message, _ = faults[0]
     raise InvalidBatch(
         f"nothing was applied: {len(faults)} bad row(s); row {index}: {message}",
-        tuple(
-            Violation("key", message, reason, row=index)
-            for index, message, reason in shown
-        ),
+        tuple(Violation("key", message, reason, row=index) for index, message, reason in shown),
         bad_rows=str(len(faults)),
     )
 

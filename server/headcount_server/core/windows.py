@@ -23,7 +23,7 @@ from headcount_server.core.calendar import (
     period,
 )
 from headcount_server.core.faults import refuse, shortened, variant
-from headcount_server.core.plan import nodes
+from headcount_server.core.plan import event_nodes
 from headcount_server.core.plan.numbers import floor_scaled
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Direction, Unit
@@ -113,14 +113,16 @@ def up_to(amount: int, unit: Unit, now_us: int, calendar: Calendar) -> DayRange:
 
 def event_span(
     span: DayRange | InstantRange, now_us: int, calendar: Calendar
-) -> nodes.Days | nodes.Instants:
+) -> event_nodes.Days | event_nodes.Instants:
     """The part of a range in which events up to ``now`` can lie; ``low > high`` where none can."""
     if isinstance(span, InstantRange):
-        return nodes.Instants(span.low, now_us if span.high is None else min(span.high, now_us))
+        return event_nodes.Instants(
+            span.low, now_us if span.high is None else min(span.high, now_us)
+        )
     latest = calendar.latest_day(now_us)
     high = latest if span.high is None else min(span.high, latest)
     ended = high < LAST_DAY and calendar.end_of_day(high) <= now_us
-    return nodes.Days(span.low, high, None if ended else now_us)
+    return event_nodes.Days(span.low, high, None if ended else now_us)
 
 
 def whole(

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 from headcount_server.core.calendar import FIRST_DAY, LAST_DAY, calendar, day_number, instant_us
-from headcount_server.core.plan import nodes
+from headcount_server.core.plan import event_nodes
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.windows import (
@@ -175,31 +175,33 @@ def test_an_amount_past_every_calendar_is_cut_off_and_a_broken_one_refused() -> 
 def test_event_spans_end_with_now() -> None:
     now, utc = us("2025-03-31T10:20"), calendar("UTC")
     today = day("2025-03-31")
-    assert event_span(DayRange(None, None), now, utc) == nodes.Days(None, today, now)
-    assert event_span(DayRange(3, today + 9), now, utc) == nodes.Days(3, today, now)
-    assert event_span(DayRange(3, today - 1), now, utc) == nodes.Days(3, today - 1, None)
+    assert event_span(DayRange(None, None), now, utc) == event_nodes.Days(None, today, now)
+    assert event_span(DayRange(3, today + 9), now, utc) == event_nodes.Days(3, today, now)
+    assert event_span(DayRange(3, today - 1), now, utc) == event_nodes.Days(3, today - 1, None)
     last = us("2025-04-01") - 1
-    assert event_span(DayRange(3, today), last, utc) == nodes.Days(3, today, None)
-    assert event_span(DayRange(today + 1, None), now, utc) == nodes.Days(today + 1, today, now)
-    assert event_span(InstantRange(None, None), now, utc) == nodes.Instants(None, now)
-    assert event_span(InstantRange(5, now + 1), now, utc) == nodes.Instants(5, now)
-    assert event_span(InstantRange(5, 6), now, utc) == nodes.Instants(5, 6)
+    assert event_span(DayRange(3, today), last, utc) == event_nodes.Days(3, today, None)
+    assert event_span(DayRange(today + 1, None), now, utc) == event_nodes.Days(
+        today + 1, today, now
+    )
+    assert event_span(InstantRange(None, None), now, utc) == event_nodes.Instants(None, now)
+    assert event_span(InstantRange(5, now + 1), now, utc) == event_nodes.Instants(5, now)
+    assert event_span(InstantRange(5, 6), now, utc) == event_nodes.Instants(5, 6)
 
 
 def test_an_event_of_the_new_day_counts_when_the_clock_has_gone_back_to_the_old_one() -> None:
     """In 2010 the first minute of 7 November came before 23:01 of the sixth at St. John's."""
     now = us("2010-11-07T03:00")
     span = event_span(DayRange(None, None), now, calendar("America/St_Johns"))
-    assert span == nodes.Days(None, day("2010-11-07"), now)
+    assert span == event_nodes.Days(None, day("2010-11-07"), now)
     past = event_span(
         DayRange(None, day("2010-11-06")), us("2010-11-07T02:30:30"), calendar("America/St_Johns")
     )
-    assert past == nodes.Days(None, day("2010-11-06"), us("2010-11-07T02:30:30"))
+    assert past == event_nodes.Days(None, day("2010-11-06"), us("2010-11-07T02:30:30"))
 
 
 def test_the_ends_of_the_calendar_bound_event_spans_too() -> None:
     last = us("9999-12-31T23:59:59.999999")
     span = event_span(DayRange(None, None), last, calendar("Europe/Berlin"))
-    assert span == nodes.Days(None, LAST_DAY, last)
+    assert span == event_nodes.Days(None, LAST_DAY, last)
     first = event_span(DayRange(None, None), us("0001-01-01"), calendar("America/New_York"))
-    assert first == nodes.Days(None, FIRST_DAY, us("0001-01-01"))
+    assert first == event_nodes.Days(None, FIRST_DAY, us("0001-01-01"))

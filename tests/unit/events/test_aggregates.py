@@ -29,7 +29,7 @@ from headcount_server.core.plan.aggregate_nodes import (
     Stars,
     Total,
 )
-from headcount_server.core.plan.nodes import Days, Instants, MeasureRange, Source, Span
+from headcount_server.core.plan.event_nodes import Days, Instants, MeasureRange, Source, Span
 from headcount_server.core.rules.tree import Edge, Function
 from headcount_server.core.schema import EventSchema
 from headcount_server.core.texts import OneOf, fold

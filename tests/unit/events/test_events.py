@@ -18,7 +18,7 @@ from headcount_server.core.events.select import select
 from headcount_server.core.events.spellings import MISSING, Coded
 from headcount_server.core.events.store import EventStore
 from headcount_server.core.events.view import EventView
-from headcount_server.core.plan.nodes import (
+from headcount_server.core.plan.event_nodes import (
     Days,
     DidAtLeast,
     DimensionMatch,

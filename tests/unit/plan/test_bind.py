@@ -8,35 +8,37 @@ from decimal import Decimal
 
 import pytest
 from headcount_server.core.calendar import day_number, instant_us
-from headcount_server.core.plan import nodes
+from headcount_server.core.plan import event_nodes, nodes
 from headcount_server.core.plan.bind import Binder, dependencies
+from headcount_server.core.plan.event_nodes import (
+    Days,
+    DidAtLeast,
+    DimensionMatch,
+    Instants,
+    MeasureIn,
+    MeasureRange,
+    PropertyIsSet,
+    Source,
+    WhereAnd,
+    WhereAtLeast,
+    WhereNot,
+    WhereOr,
+)
 from headcount_server.core.plan.nodes import (
     All,
     And,
     AtLeast,
-    Days,
-    DidAtLeast,
-    DimensionMatch,
     InSegment,
-    Instants,
     IsSet,
     IsTrue,
     KeyIn,
-    MeasureIn,
-    MeasureRange,
     Not,
     Nothing,
     NumberIn,
     NumberRange,
     Or,
-    PropertyIsSet,
     SegmentMembers,
-    Source,
     TextMatch,
-    WhereAnd,
-    WhereAtLeast,
-    WhereNot,
-    WhereOr,
 )
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.parser import parse
@@ -196,7 +198,7 @@ def test_a_timestamp_on_a_day_of_two_intervals_is_in_either() -> None:
 EVER = Days(None, TODAY, NOW)
 
 
-def did(event: str, count: int, span: nodes.Span = EVER, on_days: bool = False) -> DidAtLeast:
+def did(event: str, count: int, span: event_nodes.Span = EVER, on_days: bool = False) -> DidAtLeast:
     return DidAtLeast((Source(event),), span, count, on_days)
 
 
@@ -258,7 +260,7 @@ def test_behaviour(text: str, node: nodes.Node) -> None:
          WhereOr((MeasureRange("quantity", 1, 1), WhereOr(())))),
     ],
 )  # fmt: skip
-def test_wheres(text: str, where: nodes.Where) -> None:
+def test_wheres(text: str, where: event_nodes.Where) -> None:
     assert bind(f"did purchase where {text}") == DidAtLeast((Source("purchase", where),), EVER, 1)
     rule = parse(f"did purchase where {text}")
     assert isinstance(rule, tree.Did)

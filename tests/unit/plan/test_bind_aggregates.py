@@ -15,19 +15,8 @@ from headcount_server.core.plan.aggregate_nodes import (
     Stars,
     Total,
 )
-from headcount_server.core.plan.nodes import (
-    All,
-    And,
-    Days,
-    DidAtLeast,
-    Instants,
-    MeasureRange,
-    Node,
-    Not,
-    Nothing,
-    Or,
-    Source,
-)
+from headcount_server.core.plan.event_nodes import Days, DidAtLeast, Instants, MeasureRange, Source
+from headcount_server.core.plan.nodes import All, And, Node, Not, Nothing, Or
 from headcount_server.core.rules.tree import Edge, Function
 from headcount_server.core.schema import Engagement, EventSchema
 from headcount_server.core.texts import OneOf

@@ -21,12 +21,11 @@ from headcount_server.core.plan.attribute_nodes import (
     PairHolds,
     PartIn,
     Ranked,
-    Scored,
     Sized,
 )
 from headcount_server.core.plan.bind import Binder
 from headcount_server.core.plan.evaluate import evaluate
-from headcount_server.core.plan.nodes import All, Not, Nothing
+from headcount_server.core.plan.nodes import All, Not, Nothing, Scored
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import Operator, Unit
 from headcount_server.core.schema import KeyType

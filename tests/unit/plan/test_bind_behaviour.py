@@ -14,18 +14,8 @@ from headcount_server.core.plan.behaviour_nodes import (
     SequenceStep,
 )
 from headcount_server.core.plan.bind import Binder
-from headcount_server.core.plan.nodes import (
-    All,
-    And,
-    Days,
-    IsSet,
-    MeasureRange,
-    Node,
-    Not,
-    Nothing,
-    Source,
-    WhereAnd,
-)
+from headcount_server.core.plan.event_nodes import Days, MeasureRange, Source, WhereAnd
+from headcount_server.core.plan.nodes import All, And, IsSet, Node, Not, Nothing
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import Unit

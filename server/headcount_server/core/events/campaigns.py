@@ -17,7 +17,7 @@ from headcount_server.core.events.sorting import run_starts
 from headcount_server.core.events.spans import resolve
 from headcount_server.core.events.view import EventView
 from headcount_server.core.plan.behaviour_nodes import LastCampaigns
-from headcount_server.core.plan.nodes import Days, DidAtLeast, PropertyIsSet, Source
+from headcount_server.core.plan.event_nodes import Days, DidAtLeast, PropertyIsSet, Source
 
 _DAYS_FIRST = 64  # with sendings, that are looked at for everyone
 _DAYS_FACTOR = 8  # as many more for whom these aren't enough

@@ -14,7 +14,7 @@ from headcount_server.core.events.lanes import Kind, Lane
 from headcount_server.core.events.select import Candidates, passing_places
 from headcount_server.core.events.spans import Window, resolve
 from headcount_server.core.events.view import EventView
-from headcount_server.core.plan.nodes import DidAtLeast
+from headcount_server.core.plan.event_nodes import DidAtLeast
 
 _FEW = 4_096  # candidates that are looked up one by one rather than by making new buckets
 _MANY_EVENTS = 50  # … where the buckets would be made of that many events a candidate

@@ -12,7 +12,7 @@ from headcount_server.core.calendar import FIRST_DAY, period
 from headcount_server.core.events.evaluate import evaluate as did_at_least
 from headcount_server.core.events.view import EventView
 from headcount_server.core.plan.behaviour_nodes import Habit
-from headcount_server.core.plan.nodes import DidAtLeast, Span
+from headcount_server.core.plan.event_nodes import DidAtLeast, Span
 from headcount_server.core.windows import DayRange, event_span
 
 

@@ -21,7 +21,7 @@ from headcount_server.core.events.columns import Mask, Rows
 from headcount_server.core.events.counters import Counter
 from headcount_server.core.events.view import LEVEL_BITS, LEVELS, EventView
 from headcount_server.core.events.where import passing
-from headcount_server.core.plan.nodes import Source
+from headcount_server.core.plan.event_nodes import Source
 
 _KEPT_CHUNK = 4_096  # events; of shorter ones the counter is made faster than found
 _RANGE_LENGTH_MAX = 1 << 23  # days; more than the calendar has

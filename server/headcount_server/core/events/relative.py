@@ -17,7 +17,7 @@ from headcount_server.core.events.select import passing_places
 from headcount_server.core.events.spans import Window, resolve
 from headcount_server.core.events.view import EventView
 from headcount_server.core.plan.behaviour_nodes import DidRelative
-from headcount_server.core.plan.nodes import Days, Source
+from headcount_server.core.plan.event_nodes import Days, Source
 
 _TABLE_FACTOR = 64  # a table of all rows up to the last one may be that many times as long
 

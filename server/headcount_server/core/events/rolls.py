@@ -32,7 +32,7 @@ from headcount_server.core.events.spans import Window
 from headcount_server.core.events.tables import Table
 from headcount_server.core.events.tallies import Kind, Part, joined, tally
 from headcount_server.core.events.view import EventView
-from headcount_server.core.plan.nodes import Source
+from headcount_server.core.plan.event_nodes import Source
 
 _NEWER_MAX = 8_192  # events of small chunks that are left out of a table
 _FEW = 4_096  # candidates that are decided alone

@@ -23,7 +23,7 @@ from headcount_server.core.events.sorting import event_order
 from headcount_server.core.events.spans import Window, resolve
 from headcount_server.core.events.view import EventView
 from headcount_server.core.events.where import passing
-from headcount_server.core.plan.nodes import Source, Span
+from headcount_server.core.plan.event_nodes import Source, Span
 
 _FEW_FACTOR = 8  # tests are made for the candidates alone where these are less of a chunk
 _TABLE_FACTOR = 64  # a table of all rows up to the last candidate may be that many times as long

@@ -30,7 +30,7 @@ from headcount_server.core.events.shared_values import SharedValues
 from headcount_server.core.events.sorting import event_order
 from headcount_server.core.events.view import EventView
 from headcount_server.core.plan.behaviour_nodes import Sequence
-from headcount_server.core.plan.nodes import Days, DidAtLeast, Source, Span
+from headcount_server.core.plan.event_nodes import Days, DidAtLeast, Source, Span
 
 _BATCH = 1 << 17  # candidates whose events are looked at together
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headcount_server.core.calendar import FIRST_DAY, LAST_DAY, Calendar
-from headcount_server.core.plan.nodes import Instants, Span
+from headcount_server.core.plan.event_nodes import Instants, Span
 
 _SLACK_DAYS = 2  # a clock that is set back makes days run out of order, by one day at most
 

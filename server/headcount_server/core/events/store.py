@@ -29,10 +29,10 @@ from headcount_server.core.events.sorting import event_order, run_starts
 from headcount_server.core.events.spellings import Coded
 from headcount_server.core.events.tables import Table
 from headcount_server.core.events.view import LEVEL_BITS, LEVELS, Contents, EventView, no_contents
-from headcount_server.core.plan.nodes import Source
+from headcount_server.core.plan.event_nodes import Source
 from headcount_server.core.schema import EventSchema
 
-_TAIL_MAX = 1 << 20  # pending events; about 50 MB
+_TAIL_MAX = 1 << 17  # pending events; sorting them in holds up whoever waits for about 0.1 s
 
 Column = Sequence[str | None] | Coded
 MeasureColumn = tuple[Int64s, Mask | None]

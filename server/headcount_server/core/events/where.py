@@ -14,7 +14,7 @@ import numpy as np
 from headcount_server.core.events.chunks import Chunk
 from headcount_server.core.events.columns import Mask, Unsigned
 from headcount_server.core.events.spellings import Spellings
-from headcount_server.core.plan.nodes import (
+from headcount_server.core.plan.event_nodes import (
     DimensionMatch,
     MeasureIn,
     MeasureRange,

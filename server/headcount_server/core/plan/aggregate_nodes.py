@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+from headcount_server.core.plan.event_nodes import Source, Span
 from headcount_server.core.rules.tree import Edge, Function
 from headcount_server.core.texts import OneOf
-
-if TYPE_CHECKING:
-    from headcount_server.core.plan.nodes import Source, Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from headcount_server.core.attributes.parts import Part
 from headcount_server.core.rules.tree import Operator, Unit
-
-if TYPE_CHECKING:
-    from headcount_server.core.plan.nodes import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +94,6 @@ class Drawn:
     seed: int
     low: int
     high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The weights (any integers) of the nodes that hold add up to ``low`` to ``high``."""
-
-    weights: tuple[int, ...]
-    nodes: tuple[Node, ...]
-    low: int | None
-    high: int | None
 
 
 AttributeLeaf = Sized | Ranked | PartIn | PairHolds | Near | Inside | ChangedIn | Drawn

@@ -6,12 +6,9 @@ Durations of elapsed time are microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from headcount_server.core.plan.event_nodes import Source, Span
 from headcount_server.core.rules.tree import Unit
-
-if TYPE_CHECKING:
-    from headcount_server.core.plan.nodes import Source, Span
 
 
 @dataclass(frozen=True, slots=True)

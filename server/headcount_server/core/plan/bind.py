@@ -13,7 +13,7 @@ from typing import NoReturn
 from headcount_server.core import windows
 from headcount_server.core.calendar import calendar
 from headcount_server.core.faults import Faults, refuse, variant
-from headcount_server.core.plan import nodes
+from headcount_server.core.plan import event_nodes, nodes
 from headcount_server.core.plan.bind_aggregates import (
     bind_aggregate,
     bind_favourite,
@@ -95,7 +95,7 @@ class Binder:
         self._bound[id(rule)] = (rule, node)  # the rule is kept, so that its id stays its own
         return node
 
-    def bind_where(self, where: tree.Rule, event: str, place: str = "where") -> nodes.Where:
+    def bind_where(self, where: tree.Rule, event: str, place: str = "where") -> event_nodes.Where:
         """The events of one type that pass a where.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from headcount_server.core.faults import Faults, below, refuse
-from headcount_server.core.plan import nodes, numbers
+from headcount_server.core.plan import event_nodes, nodes, numbers
 from headcount_server.core.plan.aggregate_nodes import (
     Average,
     Favourite,
@@ -35,8 +35,8 @@ def bind_aggregate(scope: Scope, rule: tree.Aggregate, place: str) -> nodes.Node
         Unimplemented: a test in the where isn't answered yet.
     """
     faults = Faults()
-    source: nodes.Source | None = None
-    span: nodes.Span = nodes.Days(1, 0, None)
+    source: event_nodes.Source | None = None
+    span: event_nodes.Span = event_nodes.Days(1, 0, None)
     range = Ratios(None, None)
     scale = 0
     with faults.collecting():
@@ -70,8 +70,8 @@ def bind_favourite(scope: Scope, rule: tree.Favourite, place: str) -> nodes.Node
         Unimplemented: a test in the where isn't answered yet.
     """
     faults = Faults()
-    source: nodes.Source | None = None
-    span: nodes.Span = nodes.Days(1, 0, None)
+    source: event_nodes.Source | None = None
+    span: event_nodes.Span = event_nodes.Days(1, 0, None)
     bound = Bound(OneOf(frozenset(), frozenset()))
     with faults.collecting():
         event = scope.event(rule.event, f"{place}.event", rule.span)
@@ -96,7 +96,7 @@ def bind_rate(scope: Scope, rule: tree.Rate, place: str) -> nodes.Node:
         InvalidRule: an unknown event, a wrong value or window.
     """
     faults = Faults()
-    span: nodes.Span = nodes.Days(1, 0, None)
+    span: event_nodes.Span = event_nodes.Days(1, 0, None)
     range = Ratios(None, None)
     with faults.collecting():
         scope.event(rule.numerator, f"{place}.numerator", rule.span)
@@ -109,7 +109,7 @@ def bind_rate(scope: Scope, rule: tree.Rate, place: str) -> nodes.Node:
     faults.check()
     found: nodes.Node = nodes.Nothing()
     if not is_empty(span) and not _is_empty_range(range):
-        part, of = nodes.Source(rule.numerator), nodes.Source(rule.denominator)
+        part, of = event_nodes.Source(rule.numerator), event_nodes.Source(rule.denominator)
         found = Rate(part, of, span, range)
     return _negated(rule.test, found)
 
@@ -121,7 +121,7 @@ def bind_stars(scope: Scope, rule: tree.Stars, place: str) -> nodes.Node:
         InvalidRule: the schema lacks what ``[engagement]`` names; a wrong value or window.
     """
     faults = Faults()
-    span: nodes.Span = nodes.Days(1, 0, None)
+    span: event_nodes.Span = event_nodes.Days(1, 0, None)
     range = Ratios(None, None)
     names = scope.schema.engagement
     for name in (names.sent, names.open, names.click):
@@ -136,7 +136,7 @@ def bind_stars(scope: Scope, rule: tree.Stars, place: str) -> nodes.Node:
     found: nodes.Node = nodes.Nothing()
     if not is_empty(span) and not _is_empty_range(range):
         answered = bind_event_span(scope, tree.Ever(), place)
-        sent, opened, clicked = map(nodes.Source, (names.sent, names.open, names.click))
+        sent, opened, clicked = map(event_nodes.Source, (names.sent, names.open, names.click))
         share = _scaled(range, 1 / _STARS)
         found = Stars(sent, opened, clicked, names.campaign, span, answered, share)
     return _negated(rule.test, found)
@@ -190,7 +190,7 @@ def _favourite_test(scope: Scope, rule: tree.Favourite, event: EventSchema, plac
 
 def _source(
     scope: Scope, event: str, where: tree.Rule | None, place: str, span: tree.Span | None
-) -> nodes.Source | None:
+) -> event_nodes.Source | None:
     """The events of one type that pass a where; None where none can."""
     scope.event(event, f"{place}.event", span)
     return next(iter(bind_sources(scope, (event,), where, place, span)), None)
@@ -248,8 +248,8 @@ def _whole_range(range: Ratios, scale: int) -> tuple[int | None, int | None]:
 
 def _total(
     rule: tree.Aggregate,
-    source: nodes.Source | None,
-    span: nodes.Span,
+    source: event_nodes.Source | None,
+    span: event_nodes.Span,
     low: int | None,
     high: int | None,
 ) -> nodes.Node:

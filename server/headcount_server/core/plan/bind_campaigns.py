@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headcount_server.core.faults import Faults, refuse, variant
-from headcount_server.core.plan import behaviour_nodes, nodes
+from headcount_server.core.plan import behaviour_nodes, event_nodes, nodes
 from headcount_server.core.plan.bind_attributes import negated
 from headcount_server.core.plan.bind_events import (
     bind_event_span,
@@ -39,8 +39,8 @@ def bind_campaigns(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
     if test is None or len(found) > 1 or rule.often or rule.habit or rule.relative:
         refuse_campaigns(f"{place}.where", found[-1].span or rule.span)
     faults = Faults()
-    sources: tuple[nodes.Source, ...] = ()
-    span: nodes.Span = nodes.Days(1, 0, None)
+    sources: tuple[event_nodes.Source, ...] = ()
+    span: event_nodes.Span = event_nodes.Days(1, 0, None)
     last, count = 0, 0
     with faults.collecting():
         where = None if rest == _NO_TEST else rest

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from headcount_server.core import texts
 from headcount_server.core.faults import Faults, below, refuse, variant
-from headcount_server.core.plan import nodes, numbers
+from headcount_server.core.plan import event_nodes, nodes, numbers
 from headcount_server.core.plan.bind_attributes import negated
 from headcount_server.core.plan.bind_tests import (
     NUMBER_TESTS,
@@ -28,7 +28,7 @@ from headcount_server.core.schema import EventSchema
 from headcount_server.core.windows import event_span
 from headcount_server.limits import INT64_MAX
 
-_NO_EVENT = nodes.WhereOr(())
+_NO_EVENT = event_nodes.WhereOr(())
 _ONCE = tree.Number(Decimal(1))
 _CAMPAIGNS = (
     "last campaigns stand once in the where of a did, joined by and to its other tests, without how"
@@ -44,8 +44,8 @@ def bind_did(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
         Unimplemented: a part of it isn't answered yet.
     """
     faults = Faults()
-    span: nodes.Span = nodes.Days(1, 0, None)
-    sources: tuple[nodes.Source, ...] = ()
+    span: event_nodes.Span = event_nodes.Days(1, 0, None)
+    sources: tuple[event_nodes.Source, ...] = ()
     with faults.collecting():
         sources = bind_sources(scope, rule.events, rule.where, place, rule.span)
     with faults.collecting():
@@ -61,7 +61,7 @@ def bind_did(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
             return nodes.All()
         if count >= INT64_MAX or not sources or is_empty(span):
             return nodes.Nothing()
-        return nodes.DidAtLeast(sources, span, count, often.on_days)
+        return event_nodes.DidAtLeast(sources, span, count, often.on_days)
 
     return bounded_count(often.many, low, high, at_least)
 
@@ -76,10 +76,10 @@ def bind_inactive(scope: Scope, rule: tree.Inactive, place: str) -> nodes.Node:
     duration = tree.Duration(tree.Number(Decimal(amount)), rule.duration.unit)
     span = bind_event_span(scope, tree.InLast(duration, rule.span), place)
     active = sorted(e.name for e in scope.schema.events if scope.schema.is_activity(e))
-    sources = tuple(nodes.Source(name) for name in active)
+    sources = tuple(event_nodes.Source(name) for name in active)
     if not sources or is_empty(span):
         return nodes.All()
-    return nodes.Not(nodes.DidAtLeast(sources, span, 1))
+    return nodes.Not(event_nodes.DidAtLeast(sources, span, 1))
 
 
 def bind_sources(
@@ -89,7 +89,7 @@ def bind_sources(
     place: str,
     span: tree.Span | None,
     field: str = "where",
-) -> tuple[nodes.Source, ...]:
+) -> tuple[event_nodes.Source, ...]:
     """The event types, by name and each once, with the where as it is for each of them.
 
     ``place`` holds the ``events`` and the where, in ``field``.
@@ -105,14 +105,16 @@ def bind_sources(
     for i, name in enumerate(events):
         with faults.collecting():
             declared[name] = scope.event(name, f"{place}.events[{i}]", span)
-    bound: dict[str, nodes.Where | None] = {}
+    bound: dict[str, event_nodes.Where | None] = {}
     for name in sorted(declared):
         with faults.collecting():
             event, at = declared[name], f"{place}.{field}"
             bound[name] = None if where is None else bind_where(scope, where, event, at)
     faults.check()
     return tuple(
-        nodes.Source(name, condition) for name, condition in bound.items() if condition != _NO_EVENT
+        event_nodes.Source(name, condition)
+        for name, condition in bound.items()
+        if condition != _NO_EVENT
     )
 
 
@@ -133,7 +135,7 @@ def bind_often(
     return low, scope.values.whole(often.high, f"{place}.high", what, span, INT64_MAX)
 
 
-def bind_where(scope: Scope, where: tree.Rule, event: EventSchema, place: str) -> nodes.Where:
+def bind_where(scope: Scope, where: tree.Rule, event: EventSchema, place: str) -> event_nodes.Where:
     """The events of one type that pass a where; ``place`` is the field that holds it.
 
     Raises:
@@ -170,9 +172,9 @@ def _where_of(
     where: tree.And | tree.Or | tree.NoneOf | tree.AtLeast,
     event: EventSchema,
     place: str,
-) -> nodes.Where:
+) -> event_nodes.Where:
     faults = Faults()
-    bound: list[nodes.Where] = []
+    bound: list[event_nodes.Where] = []
     count = 0
     if isinstance(where, tree.AtLeast):
         with faults.collecting():
@@ -185,22 +187,24 @@ def _where_of(
     parts = tuple(bound)
     match where:
         case tree.And():
-            return nodes.WhereAnd(parts)
+            return event_nodes.WhereAnd(parts)
         case tree.Or():
-            return nodes.WhereOr(parts)
+            return event_nodes.WhereOr(parts)
         case tree.NoneOf():
-            return _where_not(nodes.WhereOr(parts))
+            return _where_not(event_nodes.WhereOr(parts))
         case tree.AtLeast():
             if count == 0:
-                return nodes.WhereAnd(())
-            return nodes.WhereAtLeast(count, parts) if count <= len(parts) else _NO_EVENT
+                return event_nodes.WhereAnd(())
+            return event_nodes.WhereAtLeast(count, parts) if count <= len(parts) else _NO_EVENT
 
 
-def _where_not(where: nodes.Where) -> nodes.Where:
-    return where.where if isinstance(where, nodes.WhereNot) else nodes.WhereNot(where)
+def _where_not(where: event_nodes.Where) -> event_nodes.Where:
+    return where.where if isinstance(where, event_nodes.WhereNot) else event_nodes.WhereNot(where)
 
 
-def _where_test(scope: Scope, rule: tree.Attribute, event: EventSchema, place: str) -> nodes.Where:
+def _where_test(
+    scope: Scope, rule: tree.Attribute, event: EventSchema, place: str
+) -> event_nodes.Where:
     name, at = rule.name, below(place, "test", rule.test)
     scale = event.scale(name)
     if name in event.dimensions:
@@ -217,27 +221,27 @@ def _where_test(scope: Scope, rule: tree.Attribute, event: EventSchema, place: s
     return _where_not(where) if bound.negated else where
 
 
-def _where(name: str, bound: Bound) -> nodes.Where:
+def _where(name: str, bound: Bound) -> event_nodes.Where:
     match bound.what:
         case Presence():
-            return nodes.PropertyIsSet(name)
+            return event_nodes.PropertyIsSet(name)
         case Listed(values):
-            return nodes.MeasureIn(name, values)
+            return event_nodes.MeasureIn(name, values)
         case numbers.Range(low, high):
             if bound.what == numbers.EMPTY:
                 return _NO_EVENT
             if bound.what == numbers.FULL:
-                return nodes.PropertyIsSet(name)
-            return nodes.MeasureRange(name, low, high)
+                return event_nodes.PropertyIsSet(name)
+            return event_nodes.MeasureRange(name, low, high)
         case texts.OneOf(folded, exact) | texts.ContainsOneOf(folded, exact) if (
             not folded and not exact
         ):
             return _NO_EVENT
         case test:
-            return nodes.DimensionMatch(name, test)
+            return event_nodes.DimensionMatch(name, test)
 
 
-def bind_event_span(scope: Scope, window: tree.Window, place: str) -> nodes.Span:
+def bind_event_span(scope: Scope, window: tree.Window, place: str) -> event_nodes.Span:
     """When the events of a condition lie; ``place`` is the field that holds the window.
 
     Raises:
@@ -246,7 +250,7 @@ def bind_event_span(scope: Scope, window: tree.Window, place: str) -> nodes.Span
     return event_span(scope.window(window, place), scope.now_us, scope.calendar)
 
 
-def is_empty(span: nodes.Span) -> bool:
+def is_empty(span: event_nodes.Span) -> bool:
     """Whether no event can lie in a span."""
     return span.low is not None and span.low > span.high
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from headcount_server.core.faults import Faults, refuse
-from headcount_server.core.plan import behaviour_nodes, nodes
+from headcount_server.core.plan import behaviour_nodes, event_nodes, nodes
 from headcount_server.core.plan.bind_checks import check_moment
 from headcount_server.core.plan.bind_events import bind_often, bind_sources, bounded_count
 from headcount_server.core.plan.scope import BUILT_IN, Scope, subject_of
@@ -25,7 +25,7 @@ def bind_habit(scope: Scope, rule: tree.Did, habit: tree.Habit, place: str) -> n
         Unimplemented: a test in the where isn't answered yet.
     """
     faults = Faults()
-    sources: tuple[nodes.Source, ...] = ()
+    sources: tuple[event_nodes.Source, ...] = ()
     low, high, count, last = 1, 1, 0, 0
     often = rule.often or _ONCE
     with faults.collecting():
@@ -76,7 +76,7 @@ def bind_relative(scope: Scope, rule: tree.Did, relative: tree.Relative, place: 
         Unimplemented: a test in the where isn't answered yet.
     """
     faults = Faults()
-    sources: tuple[nodes.Source, ...] = ()
+    sources: tuple[event_nodes.Source, ...] = ()
     low, high, amount = 1, 1, 0
     often = rule.often or _ONCE
     with faults.collecting():

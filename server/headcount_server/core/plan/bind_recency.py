@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from headcount_server.core.calendar import Interval
 from headcount_server.core.faults import Faults
-from headcount_server.core.plan import nodes
+from headcount_server.core.plan import event_nodes, nodes
 from headcount_server.core.plan.aggregate_nodes import EdgePasses
 from headcount_server.core.plan.bind_events import bind_sources, is_empty
 from headcount_server.core.plan.scope import Scope
@@ -25,8 +25,8 @@ def bind_recency(scope: Scope, rule: tree.Recency, place: str) -> nodes.Node:
         Unimplemented: a test in a where isn't answered yet.
     """
     faults = Faults()
-    sources: tuple[nodes.Source, ...] = ()
-    passing: tuple[nodes.Source, ...] | None = None
+    sources: tuple[event_nodes.Source, ...] = ()
+    passing: tuple[event_nodes.Source, ...] | None = None
     window: DayRange | InstantRange = DayRange(None, None)
     with faults.collecting():
         sources = bind_sources(scope, rule.events, rule.where, place, rule.span)
@@ -85,8 +85,8 @@ def _following(edge: Edge, low: int | None, high: int | None) -> tuple[Interval,
 def _in_window(
     scope: Scope,
     edge: Edge,
-    sources: tuple[nodes.Source, ...],
-    passing: tuple[nodes.Source, ...] | None,
+    sources: tuple[event_nodes.Source, ...],
+    passing: tuple[event_nodes.Source, ...] | None,
     inside: _Range,
     outside: _Range | None,
 ) -> nodes.Node:
@@ -94,11 +94,11 @@ def _in_window(
     span = event_span(inside, scope.now_us, scope.calendar)
     if is_empty(span):
         return nodes.Nothing()
-    parts: list[nodes.Node] = [nodes.DidAtLeast(sources, span, 1)]
+    parts: list[nodes.Node] = [event_nodes.DidAtLeast(sources, span, 1)]
     if outside is not None:
         beyond = event_span(outside, scope.now_us, scope.calendar)
         if not is_empty(beyond):
-            parts.append(nodes.Not(nodes.DidAtLeast(sources, beyond, 1)))
+            parts.append(nodes.Not(event_nodes.DidAtLeast(sources, beyond, 1)))
     if passing is not None:
         parts.append(EdgePasses(edge, sources, span, passing))
     return parts[0] if len(parts) == 1 else nodes.And(tuple(parts))

@@ -10,9 +10,10 @@ from math import ceil, floor, lcm
 from headcount_server.core.faults import Faults, below, refuse
 from headcount_server.core.keys import stable_hash
 from headcount_server.core.plan import nodes
-from headcount_server.core.plan.attribute_nodes import Drawn, Scored
+from headcount_server.core.plan.attribute_nodes import Drawn
 from headcount_server.core.plan.bind_checks import check_number, check_whole
 from headcount_server.core.plan.bind_values import Subject
+from headcount_server.core.plan.nodes import Scored
 from headcount_server.core.plan.scope import Scope
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Operator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headcount_server.core.calendar import DAY_US, FIRST_US, HOUR_US, LAST_US
 from headcount_server.core.faults import Faults, refuse
-from headcount_server.core.plan import behaviour_nodes, nodes
+from headcount_server.core.plan import behaviour_nodes, event_nodes, nodes
 from headcount_server.core.plan.bind_events import bind_event_span, bind_sources, is_empty
 from headcount_server.core.plan.scope import Scope, unknown_property
 from headcount_server.core.rules import tree
@@ -46,7 +46,7 @@ def bind_sequence(scope: Scope, rule: tree.Sequence, place: str) -> nodes.Node:
     if rule.all_within is not None:
         with faults.collecting():
             all_within = _elapsed(scope, rule.all_within, f"{place}.all_within", rule.span)
-    span: nodes.Span = nodes.Days(1, 0, None)
+    span: event_nodes.Span = event_nodes.Days(1, 0, None)
     with faults.collecting():
         span = bind_event_span(scope, rule.window or tree.Ever(), f"{place}.window")
     faults.check()
@@ -62,9 +62,9 @@ def _step(
     scope: Scope, step: tree.Step, place: str, span: tree.Span | None
 ) -> behaviour_nodes.SequenceStep:
     faults = Faults()
-    sources: tuple[nodes.Source, ...] = ()
+    sources: tuple[event_nodes.Source, ...] = ()
     within: int | None = None
-    without: tuple[nodes.Source, ...] = ()
+    without: tuple[event_nodes.Source, ...] = ()
     with faults.collecting():
         sources = bind_sources(scope, step.events, step.where, place, span)
     if step.within is not None:

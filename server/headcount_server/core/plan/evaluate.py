@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.plan.attribute_nodes import Scored
 from headcount_server.core.plan.lookup import costs_by_the_row, look_up
 from headcount_server.core.plan.lookup_cache import stamp_of
 from headcount_server.core.plan.nodes import (
@@ -27,6 +26,7 @@ from headcount_server.core.plan.nodes import (
     Not,
     Nothing,
     Or,
+    Scored,
 )
 from headcount_server.core.plan.rewrites import optimise
 from headcount_server.core.plan.scores import scored

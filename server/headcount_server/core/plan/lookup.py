@@ -22,6 +22,7 @@ from headcount_server.core.events.evaluate import evaluate as did_at_least
 from headcount_server.core.plan.aggregate_nodes import Aggregated
 from headcount_server.core.plan.attribute_nodes import AttributeLeaf, Drawn, PairHolds
 from headcount_server.core.plan.behaviour_nodes import Behaviour
+from headcount_server.core.plan.event_nodes import DidAtLeast
 from headcount_server.core.plan.lookup_attributes import look_up_attribute
 from headcount_server.core.plan.lookup_behaviour import (
     behaviour_costs_by_the_row,
@@ -29,7 +30,6 @@ from headcount_server.core.plan.lookup_behaviour import (
 )
 from headcount_server.core.plan.nodes import (
     All,
-    DidAtLeast,
     IsSet,
     IsTrue,
     KeyIn,

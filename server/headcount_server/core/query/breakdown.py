@@ -183,10 +183,7 @@ def _number_histogram(
     """Counts below the first edge, between edges, and from the last one on."""
     scale = index.schema.scale
     labels = [f"< {spelt_number(edges[0])}"]
-    labels += [
-        f"[{spelt_number(low)}, {spelt_number(high)})"
-        for low, high in pairwise(edges)
-    ]
+    labels += [f"[{spelt_number(low)}, {spelt_number(high)})" for low, high in pairwise(edges)]
     labels.append(f">= {spelt_number(edges[-1])}")
     exact = [Fraction(edge) * 10**scale for edge in edges]
     buckets = [0] * len(labels)

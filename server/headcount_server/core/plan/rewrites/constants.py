@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from headcount_server.core.plan.attribute_nodes import Scored
+from headcount_server.core.plan.event_nodes import DidAtLeast
 from headcount_server.core.plan.nodes import (
     All,
     And,
     AtLeast,
-    DidAtLeast,
     KeyIn,
     Node,
     Not,
@@ -15,6 +14,7 @@ from headcount_server.core.plan.nodes import (
     NumberIn,
     NumberRange,
     Or,
+    Scored,
 )
 from headcount_server.core.texts import ContainsOneOf, OneOf, TextTest
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headcount_server.core.plan.attribute_nodes import Scored
-from headcount_server.core.plan.nodes import All, And, AtLeast, Node, Not, Nothing, Or
+from headcount_server.core.plan.nodes import All, And, AtLeast, Node, Not, Nothing, Or, Scored
 
 
 def drop_duplicates(node: Node) -> Node:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headcount_server.core.plan.attribute_nodes import Scored
-from headcount_server.core.plan.nodes import And, AtLeast, Node, Not, Or
+from headcount_server.core.plan.nodes import And, AtLeast, Node, Not, Or, Scored
 
 
 def push_negation(node: Node) -> Node:
