@@ -79,7 +79,7 @@ class _Ranges:
         if self._tables is not None:
             low, high = self._tables[0][sorted_rows], self._tables[1][sorted_rows]
             return np.flatnonzero((low <= day) & (high >= day))
-        near = np.minimum(self._rows.searchsorted(sorted_rows), len(self._rows) - 1)
+        near = self._rows.searchsorted(sorted_rows)
         holds = (self._low[near] <= day) & (self._high[near] >= day)
         return np.flatnonzero(holds & (self._rows[near] == sorted_rows))
 
