@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from random import Random
 
@@ -34,7 +35,7 @@ from tests.strategies.edits import apply
 from tests.strategies.events import did, last_campaigns, sequence
 from tests.strategies.families import Family
 from tests.strategies.picking import Pick
-from tests.strategies.settings import moment
+from tests.strategies.settings import micros, moment
 
 FAMILIES = frozenset({Family.DID, Family.RELATIVE, Family.HABIT})
 CALM = list(HealthCheck)
@@ -198,3 +199,24 @@ def test_a_subscriber_with_many_thousand_events_at_equal_times_is_decided(minute
     assert holds(*["open", "click"] * 4, all_within=instant)
     assert not holds(*["open"] * 7, "not click")
     assert not holds(*["open"] * 7, "not click", all_within=instant)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "day"), [((-31, 0, 39), date(2010, 11, 6)), ((0, 10, 69), date(2010, 11, 7))]
+)
+def test_what_lies_between_two_steps_of_a_day_may_be_of_another_day(
+    minutes: tuple[int, int, int], day: date
+) -> None:
+    """In St John's the clocks showed 00:01 on 7 November 2010 and were set back to 23:01."""
+    changed = micros(datetime(2010, 11, 7, 2, 31, tzinfo=UTC))
+    schema = replace(SCHEMA, time_zone="America/St_Johns")
+    model, world = Model(schema), World(schema, NOW)
+    for target in (model, world):
+        target.upsert(1, {}, NOW, None, None)
+        for event, minute in zip(("open", "click", "open"), minutes, strict=True):
+            target.record(1, event, changed + minute * MINUTE - 30_000_000, {}, {})
+    window = tree.On(tree.Date(day))
+    clean = tree.Step(("open",), without=tree.Without("click"))
+    for second, found in ((tree.Step(("open",)), {1}), (clean, set[int]())):
+        rule = tree.Sequence((tree.Step(("open",)), second), window=window)
+        assert world.members(rule, NOW) == model.members(rule, NOW) == found
