@@ -55,7 +55,7 @@ def bind_campaigns(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
     if test.quantifier is Quantifier.AT_LEAST and count == 0:
         return nodes.All()
     node: nodes.Node = nodes.Nothing()
-    if sources and not is_empty(span) and count <= last > 0:
+    if sources and not is_empty(span) and count <= last:
         all_of = None if test.quantifier is Quantifier.ALL else count
         node = behaviour_nodes.LastCampaigns(
             sources, span, test.event, test.name, last, scope.now_us, all_of
