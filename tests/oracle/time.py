@@ -57,8 +57,26 @@ class Zone:
         return self.wall(time) % DAY // HOUR
 
     def hour_start(self, time: int) -> int:
-        """The instant at which the clock hour holding ``time`` began."""
-        return time - self.wall(time) % HOUR
+        """The instant at which the clock hour holding ``time`` began; a change begins one."""
+        start = time - self.wall(time) % HOUR
+        return start if self._same(start, time) else self._first_like(time, start)
+
+    def hour_end(self, time: int) -> int:
+        """The last instant of the clock hour holding ``time``; a change ends it."""
+        end = time - self.wall(time) % HOUR + HOUR - 1
+        return end if self._same(end, time) else self._first_like(end, time) - 1
+
+    def _same(self, one: int, other: int) -> bool:
+        """Whether the clock runs on from one instant to the other without a change."""
+        return self.wall(one) - one == self.wall(other) - other
+
+    def _first_like(self, time: int, before: int) -> int:
+        """The first instant after ``before``, up to ``time``, with the offset of ``time``."""
+        low, high = before, time
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._same(middle, time) else (middle, high)
+        return high
 
 
 def whole(value: tree.Value | None) -> int:
@@ -163,7 +181,7 @@ def _relative(
         start = zone.hour_start(now)
         ends = (start + sign * near * HOUR, start + sign * far * HOUR)
         low, high = ends if sign > 0 else ends[::-1]
-        high += HOUR - 1
+        low, high = zone.hour_start(low), zone.hour_end(high)
         if up_to_now:
             low, high = (now, high) if sign > 0 else (low, now)
         return Interval(low, high, instants=True)
