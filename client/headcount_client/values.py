@@ -6,7 +6,7 @@ a naive ``datetime`` is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -256,8 +256,3 @@ def events_properties(
         if number is not None:
             numbers[name] = number if isinstance(number, str) else decimal_text(number)
     return texts, numbers
-
-
-def is_sequence(value: Any) -> bool:
-    """Whether a value is a list of things rather than one thing."""
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)

@@ -29,16 +29,16 @@ from headcount_server.core.events.cache import BucketCache
 from headcount_server.core.events.store import EventStore
 from headcount_server.core.keys import KeyDirectory
 from headcount_server.core.plan.lookup_cache import LookupCache
+from headcount_server.core.plan.scope import KNOWN_SINCE
 from headcount_server.core.producers import Producers
 from headcount_server.core.rules.tree import Rule
-from headcount_server.core.schema import AttributeSchema, AttributeType, Schema
+from headcount_server.core.schema import AttributeType, Schema
 from headcount_server.core.segments import Segment
 from headcount_server.core.values import ValueColumn
 from headcount_server.limits import CHANGE_DAYS_SPARE, Limits
 
 _FOUND_MAX = 64  # batches whose rows are remembered between validation and application
 _FOUND_KEYS_MAX = 4_096  # of a batch that is remembered beside others
-KNOWN_SINCE = AttributeSchema("known_since", AttributeType.TIMESTAMP)
 
 Rows = NDArray[np.uint32]
 

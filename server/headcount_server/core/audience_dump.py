@@ -12,10 +12,11 @@ from pyroaring import BitMap
 
 from headcount_server.core.attributes import AttributeIndex, load_index
 from headcount_server.core.attributes.coded import CodedIndex
-from headcount_server.core.audience import KNOWN_SINCE, Audience
+from headcount_server.core.audience import Audience
 from headcount_server.core.changes import Changes
 from headcount_server.core.events.store import EventStore
 from headcount_server.core.keys import KeyDirectory
+from headcount_server.core.plan.scope import KNOWN_SINCE
 from headcount_server.core.producers import Producers
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.plain import RULE, SCHEMA

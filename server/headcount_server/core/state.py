@@ -30,8 +30,7 @@ from headcount_server.core.commands import (
     UpsertSubscribers,
     Write,
 )
-from headcount_server.core.plan.bind import Binder
-from headcount_server.core.query.ask import Ask
+from headcount_server.core.query.ask import Ask, binder
 from headcount_server.core.rules.names import nearest
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import Rule
@@ -102,7 +101,7 @@ class State:
         if isinstance(command, Write) and command.producer is not None:
             audience.producers.validate(command.producer, audience.name)
         if isinstance(command, UpdateAudience):
-            _validate_extension(audience, command.schema, self.limits)
+            _validate_extension(audience, command, self.limits)
         elif isinstance(command, UpsertSubscribers):
             _validate_keys(audience, command)
         elif isinstance(command, RecordEvents):
@@ -164,19 +163,12 @@ class State:
             _past("audiences_max", self.limits.audiences_max, "audiences", "audience.name")
         validate_schema(command.schema, self.limits)
         empty = Audience(command.audience, command.schema, command.time_us, self.limits)
-        _validate_reachable(empty, command.schema, self.limits)
+        _validate_reachable(empty, command.schema, command.time_us, self.limits)
 
 
 def parsed_reachable(schema: Schema, limits: Limits) -> Rule | None:
     """The tree of the schema's reachable rule, or None for everyone."""
     return parse(schema.reachable, limits) if schema.reachable else None
-
-
-def binder(audience: Audience, now_us: int, limits: Limits) -> Binder:
-    """Binds rules without parameters to an audience."""
-    rules = {name: s.rule for name, s in audience.segments.items() if s.rule is not None}
-    frozen = frozenset(name for name, s in audience.segments.items() if s.frozen is not None)
-    return Binder(audience.schema, rules, {}, now_us, limits, frozen=frozen)
 
 
 def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
@@ -214,7 +206,8 @@ def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
     return Applied(revision)
 
 
-def _validate_extension(audience: Audience, schema: Schema, limits: Limits) -> None:
+def _validate_extension(audience: Audience, command: UpdateAudience, limits: Limits) -> None:
+    schema = command.schema
     old = audience.schema
     for name in ("key", "time_zone", "partitions"):
         if getattr(old, name) != getattr(schema, name):
@@ -226,16 +219,14 @@ def _validate_extension(audience: Audience, schema: Schema, limits: Limits) -> N
         if wanted[: len(present)] != present:
             _refuse_schema(kind, "what is declared can't be changed or removed, only added to")
     validate_schema(schema, limits)
-    _validate_reachable(audience, schema, limits)
+    _validate_reachable(audience, schema, command.time_us, limits)
 
 
-def _validate_reachable(audience: Audience, schema: Schema, limits: Limits) -> None:
+def _validate_reachable(audience: Audience, schema: Schema, now_us: int, limits: Limits) -> None:
     try:
         rule = parsed_reachable(schema, limits)
         if rule is not None:
-            segments = {n: s.rule for n, s in audience.segments.items() if s.rule is not None}
-            frozen = frozenset(n for n, s in audience.segments.items() if s.frozen is not None)
-            Binder(schema, segments, {}, audience.create_time_us, limits, frozen=frozen).bind(rule)
+            binder(audience, now_us, limits, schema=schema).bind(rule)
     except HeadcountError as error:
         _refuse_schema("reachable", f"the rule {schema.reachable!r} can't be used: {error.message}")
 

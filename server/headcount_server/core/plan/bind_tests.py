@@ -205,18 +205,6 @@ def number_test(
             return Bound(numbers.included(low, high, scale))
 
 
-def check_number_test(
-    test: tree.NumberTest, values: Values, subject: Subject, place: str, span: tree.Span | None
-) -> None:
-    """Raise InvalidRule unless the literals of a comparison are numbers."""
-    place = below(place, "test", test)
-    if isinstance(test, tree.Compare):
-        values.number(test.value, subject, f"{place}.value", span)
-    else:
-        values.number(test.low, subject, f"{place}.low", span)
-        values.number(test.high, subject, f"{place}.high", span)
-
-
 def unanswered(construct: str) -> Unimplemented:
     """The error for a part of the rule language that this version does not evaluate."""
     return Unimplemented(f"`{construct}` is not answered by this version yet", construct=construct)

@@ -11,7 +11,31 @@ from headcount_server.core.plan.bind import Binder
 from headcount_server.core.plan.evaluate import Evaluation
 from headcount_server.core.plan.nodes import All, And, Node
 from headcount_server.core.rules.tree import Rule, Value, ValueList
+from headcount_server.core.schema import Schema
 from headcount_server.limits import DEFAULT_LIMITS, Limits
+
+
+def binder(
+    audience: Audience,
+    now_us: int,
+    limits: Limits,
+    parameters: Mapping[str, Value | ValueList] | None = None,
+    schema: Schema | None = None,
+) -> Binder:
+    """What binds rules to an audience as it is; the only place that says what that takes.
+
+    Args:
+        audience: whose names, segments and changes are meant.
+        now_us: what ``now`` means, in microseconds.
+        limits: of the server.
+        parameters: what the parameters of the rules are bound to.
+        schema: the one to bind to, where the audience is about to get another.
+    """
+    rules = {name: s.rule for name, s in audience.segments.items() if s.rule is not None}
+    frozen = frozenset(name for name, s in audience.segments.items() if s.frozen is not None)
+    first_day = audience.changes.first_day
+    declared = audience.schema if schema is None else schema
+    return Binder(declared, rules, parameters or {}, now_us, limits, frozen, first_day)
 
 
 class Ask:
@@ -40,17 +64,7 @@ class Ask:
     ) -> None:
         self.audience = audience
         self.now_us = now_us
-        rules = {name: s.rule for name, s in audience.segments.items() if s.rule is not None}
-        frozen = frozenset(name for name, s in audience.segments.items() if s.frozen is not None)
-        self._binder = Binder(
-            audience.schema,
-            rules,
-            parameters or {},
-            now_us,
-            limits,
-            frozen,
-            audience.changes.first_day,
-        )
+        self._binder = binder(audience, now_us, limits, parameters)
         self._evaluation = Evaluation(audience, self._binder.bound_segments)
         self._scope: Node = All()
         if within is not None:

@@ -106,7 +106,7 @@ def _alone(ask: Ask, found: Checked, field: str, scope: BitMap) -> ExplainNode:
 def _left_out(ask: Ask, found: Checked, field: str, scope: BitMap) -> ExplainNode:
     """A node without counts; what of its parts can be bound has its own."""
     nodes = [
-        _alone(ask, part, place_below(found.rule, field, number), scope)
+        _alone(ask, part, place_below(field, number), scope)
         for number, part in enumerate(found.parts)
     ]
     text, span = format_rule(found.rule), found.rule.span
@@ -126,9 +126,9 @@ def _node(ask: Ask, found: Checked, field: str, scope: BitMap, counts: _Counts) 
         odd.append(CONTRADICTION)
     below = iter(_among_neighbours(found.rule, bound, rows, scope))
     nodes = [
-        _left_out(ask, part, place_below(found.rule, field, number), scope)
+        _left_out(ask, part, place_below(field, number), scope)
         if part.kept is None
-        else _node(ask, part, place_below(found.rule, field, number), scope, next(below))
+        else _node(ask, part, place_below(field, number), scope, next(below))
         for number, part in enumerate(found.parts)
     ]
     return ExplainNode(

@@ -81,7 +81,7 @@ def _result(ask: Ask, row: int, segment: str, rule: Rule) -> MatchResult:
 def _node(ask: Ask, row: int, rule: Rule, field: str) -> MatchNode:
     matches = row in ask.rows(ask.bind(rule))
     nodes = tuple(
-        _node(ask, row, part, place_below(rule, field, number))
+        _node(ask, row, part, place_below(field, number))
         for number, part in enumerate(children(rule))
     )
     text = format_rule(rule)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from headcount_server.core.rules.tree import Rule
 
-
-def place_below(rule: Rule, place: str, number: int) -> str:
+def place_below(place: str, number: int) -> str:
     """The path of the ``number``-th operand of the rule at ``place``."""
-    del rule
     return f"{place}.rules[{number}]"

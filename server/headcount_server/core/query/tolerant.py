@@ -55,7 +55,7 @@ def checked(ask: Ask, rule: Rule, place: str = "rule", *, unbound: bool = False)
             doesn't answer yet.
     """
     parts = tuple(
-        checked(ask, part, place_below(rule, place, number), unbound=unbound)
+        checked(ask, part, place_below(place, number), unbound=unbound)
         for number, part in enumerate(tree.children(rule))
     )
     kept = [part.kept for part in parts]
