@@ -15,9 +15,7 @@ YEAR = 365 * DAY
 SCHEMA = replace(SCHEMAS[KeyType.STRING], change_days=30)
 
 
-def test_a_list_of_changes_that_were_dropped_is_refused_before_it_is_frozen() -> (
-    None
-):
+def test_a_list_of_changes_that_were_dropped_is_refused_before_it_is_frozen() -> None:
     world = World(SCHEMA, YEAR)
     world.upsert("ann", {"country": "DE"}, YEAR)
     world.upsert("ann", {"country": "FR"}, 3 * YEAR)
