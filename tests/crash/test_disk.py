@@ -42,9 +42,9 @@ async def checked(files, clients, **options):
     engine = engine_on(files, **options)
     await engine.start()
     for client in clients:
-        present = client.check(engine._core)
+        present = client.check(engine.core)
         client.acknowledged |= dict.fromkeys(present - set(client.acknowledged), 0)
-    if set(engine._core.audiences) == set(AUDIENCES):
+    if set(engine.core.audiences) == set(AUDIENCES):
         for client in clients:
             following = max(client.acknowledged, default=0) + 1
             client.acknowledged = {n: r for n, r in client.acknowledged.items() if r}
@@ -137,7 +137,7 @@ def test_without_syncs_a_crash_of_the_machine_leaves_a_beginning_of_what_was_wri
             for client in clients:
                 client.unanswered |= set(client.acknowledged)
                 client.acknowledged = {}
-                present = client.check(engine._core)
+                present = client.check(engine.core)
                 assert present == set(range(1, len(present) + 1))
             await stopped(engine)
 
@@ -223,7 +223,7 @@ def test_a_log_cut_short_anywhere_but_at_its_end_stops_the_start():
 @pytest.mark.parametrize("sync", list(Sync))
 @pytest.mark.parametrize("failure", [FULL, BROKEN], ids=["full", "broken"])
 def test_any_call_may_fail_and_nothing_acknowledged_is_lost(sync, failure, monkeypatch):
-    monkeypatch.setattr("headcount_server.engine.engine._MEND_S", (0.001, 0.001))
+    monkeypatch.setattr("headcount_server.engine.disk._MEND_S", (0.001, 0.001))
 
     async def attempt(at, lasting):
         files = disk()
@@ -241,7 +241,7 @@ def test_any_call_may_fail_and_nothing_acknowledged_is_lost(sync, failure, monke
             for number in range(1, 8):
                 await client.send(engine, number)
             client.refused.clear()
-            assert client.check(engine._core) == set(range(1, 8))
+            assert client.check(engine.core) == set(range(1, 8))
         await stopped(engine)
         if sync is Sync.ALWAYS:
             files.crash()
@@ -259,7 +259,7 @@ def test_any_call_may_fail_and_nothing_acknowledged_is_lost(sync, failure, monke
 
 
 def test_a_disk_that_fills_up_refuses_and_takes_writes_again_when_there_is_room(monkeypatch):
-    monkeypatch.setattr("headcount_server.engine.engine._MEND_S", (0.001, 0.001))
+    monkeypatch.setattr("headcount_server.engine.disk._MEND_S", (0.001, 0.001))
 
     async def test():
         for room in range(0, 2_500, 83):
@@ -279,7 +279,7 @@ def test_a_disk_that_fills_up_refuses_and_takes_writes_again_when_there_is_room(
             engine = engine_on(files)
             await engine.start()
             for client in clients:
-                assert client.check(engine._core) == set(range(1, 12))
+                assert client.check(engine.core) == set(range(1, 12))
             await stopped(engine)
 
     run(test())
@@ -293,7 +293,7 @@ def test_the_same_log_gives_the_same_bytes_however_it_was_reached():
         files = disk()
         engine, _ = await written(files)
         await engine.snapshot("live")
-        live = State.dump_audience(engine._core, "shop")
+        live = State.dump_audience(engine.core, "shop")
         await engine.close()
         twin = disk()
         other, _ = await written(twin)

@@ -64,9 +64,9 @@ def test_damage_within_the_log_gives_up_what_follows_and_revisions_go_on():
         one.carry_out(found, 5)
         engine = engine_on(files, log_id=9)
         await engine.start()
-        present = [client.check_beginning(engine._core) for client in clients]
+        present = [client.check_beginning(engine.core) for client in clients]
         assert all({1, 2, 3} <= some < set(range(1, 10)) for some in present)
-        assert engine._core.audiences["shop"].revision > before
+        assert engine.core.audiences["shop"].revision > before
         assert "log" in files.names(found.moved)
         await send_all(engine, clients, [20])
         await stopped(engine)

@@ -70,7 +70,7 @@ async def stopped(engine):
     for task in list(engine._tasks):
         task.cancel()
     await asyncio.gather(*engine._tasks, return_exceptions=True)
-    engine._journal._thread.shutdown()
+    engine._disk._journal._thread.shutdown()
 
 
 def create(name):
@@ -181,7 +181,7 @@ async def begun(files, **options):
     engine = engine_on(files, **options)
     await engine.start()
     for name in AUDIENCES:
-        if name not in engine._core.audiences:
+        if name not in engine.core.audiences:
             await engine.write(create(name))
     return engine, [Client(name) for name in AUDIENCES]
 

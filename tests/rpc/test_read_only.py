@@ -30,7 +30,7 @@ def until(condition):
 
 
 def test_a_full_disk_refuses_writes_until_there_is_room_again(monkeypatch):
-    monkeypatch.setattr("headcount_server.engine.engine._MEND_S", (0.2, 0.2))
+    monkeypatch.setattr("headcount_server.engine.disk._MEND_S", (0.2, 0.2))
     files = disk()
     with running(engine_on(files)) as server, stubs(server.address) as api:
         server.engine.on_state(server.server.tell_health)

@@ -58,7 +58,7 @@ async def test_what_was_acknowledged_is_there_without_any_snapshot():
     engine = await again(files, engine)
     assert counts(engine) == before
     for client in clients:
-        assert client.check(engine._core) == set(range(1, 20))
+        assert client.check(engine.core) == set(range(1, 20))
     await stopped(engine)
 
 
@@ -111,7 +111,7 @@ async def test_a_repeated_batch_gets_its_first_revision_even_after_a_restart_and
         engine = await again(files, engine)
         for number in range(1, 8):
             await client.send(engine, number)
-        assert client.check(engine._core) == set(range(1, 8))
+        assert client.check(engine.core) == set(range(1, 8))
     assert not client.refused
     await stopped(engine)
 
@@ -150,7 +150,7 @@ async def test_segments_are_rotated_by_size_and_go_when_a_snapshot_has_them():
     await send_all(engine, clients, range(40, 45))
     engine = await again(files, engine)
     for client in clients:
-        assert client.check(engine._core) == set(range(1, 45))
+        assert client.check(engine.core) == set(range(1, 45))
     await stopped(engine)
 
 
@@ -206,7 +206,7 @@ async def test_a_snapshot_of_another_log_is_the_base_of_a_new_one():
     await send_all(engine, clients, range(6, 9))
     engine = await again(files, engine)
     for client in clients:
-        assert client.check(engine._core) == set(range(1, 9))
+        assert client.check(engine.core) == set(range(1, 9))
     await stopped(engine)
 
 
@@ -226,10 +226,10 @@ async def test_an_older_snapshot_of_another_log_that_is_put_in_is_not_mixed_up_w
     snapshots["foreign3"] = strange["foreign3"]
     await client.send(engine, 2)
     engine = await again(files, engine)
-    assert client.check(engine._core) == {1, 2}
+    assert client.check(engine.core) == {1, 2}
     await engine.snapshot("next")
     assert next(one.name for one in await engine.snapshots()) == "next"
-    assert client.check((await again(files, engine))._core) == {1, 2}
+    assert client.check((await again(files, engine)).core) == {1, 2}
     await stopped(engine)
 
 
@@ -260,7 +260,7 @@ async def test_a_failing_disk_refuses_writes_until_it_works_again(sync):
     await send_all(engine, clients, range(6, 12))
     engine = await again(files, engine, sync=sync)
     for client in clients:
-        assert client.check(engine._core) == set(range(1, 12))
+        assert client.check(engine.core) == set(range(1, 12))
     await stopped(engine)
 
 
@@ -273,16 +273,16 @@ async def test_a_sync_that_failed_is_not_taken_for_one_that_worked():
     lost = files.content(DATA / "log" / "00000001.segment")
     files.fail_at, files.failure = 1, OSError(errno.EIO, "Input/output error")
     with pytest.raises(OSError, match="Input/output"):
-        await engine._journal.flush()
+        await engine._disk._journal.flush()
     del lost[lost.durable :]  # the system dropped what it couldn't write
-    await engine._journal.resume()
+    await engine._disk._journal.resume()
     await send_all(engine, clients, range(6, 9))
-    await engine._journal.flush()
+    await engine._disk._journal.flush()
     await stopped(engine)
     files.crash()
     engine = await again(files)
     for client in clients:
-        assert client.check(engine._core) == set(range(1, 9))
+        assert client.check(engine.core) == set(range(1, 9))
     await stopped(engine)
 
 
@@ -347,4 +347,4 @@ def test_the_client_of_these_tests_notices_a_lost_batch():
     client = Client("shop")
     client.acknowledged[1] = 2
     with pytest.raises(AssertionError):
-        client.check(engine_on(disk())._core)
+        client.check(engine_on(disk()).core)
