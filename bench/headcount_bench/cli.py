@@ -1,61 +1,59 @@
-"""``headcount-bench``: what the measurements are called."""
+"""``headcount-bench``: what the measurements are called.
+
+A command is a module of ``commands``, named as it is, and is imported when it is used.
+"""
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from pathlib import Path
+from importlib import import_module
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from headcount_bench.counts import CountFigures, measure
-from headcount_bench.machine import describe_machine
+from headcount_bench.faults import BenchFault
+
+COMMANDS = {  # name: what it does, for the list of commands
+    "generate": "Make up subscribers and a year of their events, as Parquet files.",
+    "counts": "Counts over gRPC of a server of its own with made-up data.",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands, and the exit codes of their faults."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"headcount_bench.commands.{cmd_name}")
+        return getattr(module, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turns faults into messages and exit codes."""
+        try:
+            return super().invoke(ctx)
+        except BenchFault as fault:
+            click.echo(f"error: {fault.message}", err=True)
+            ctx.exit(fault.exit_code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Measure Headcount on this machine."""
+    """Measure Headcount on this machine.
 
+    \b
+    Examples:
+      headcount-bench generate --subscribers 1000000 --out data/1m
+      headcount-bench counts --subscribers 1000000
 
-@main.command()
-@click.option("--subscribers", type=click.IntRange(1_000), default=1_000_000, show_default=True)
-@click.option("--repeats", type=click.IntRange(5, 10_000), default=200, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--data", type=click.Path(path_type=Path), help="Keep the data directory here.")
-def counts(subscribers: int, repeats: int, as_json: bool, data: Path | None) -> None:
-    """Counts over gRPC of a server of its own with made-up data, one client at a time.
-
-    Example:  headcount-bench counts --subscribers 1000000
+    Exit codes: 0 done, 2 wrong usage, 3 what this machine or a server can't do.
     """
-    loaded, figures = measure(subscribers, repeats, data)
-    if as_json:
-        stamp = {"time": datetime.now(UTC).isoformat(), **describe_machine()}
-        for figure in figures:
-            click.echo(json.dumps({**stamp, "subscribers": subscribers, **figure.as_dict()}))
-        return
-    console = Console(width=150)
-    console.print(
-        f"{subscribers:,} subscribers at {loaded.subscribers_per_s:,.0f}/s,"
-        f" {loaded.event_count:,} events at {loaded.events_per_s:,.0f}/s,"
-        f" resident {loaded.resident_bytes / 2**20:,.0f} MiB"
-    )
-    console.print(_table(figures))
-
-
-def _table(figures: list[CountFigures]) -> Table:
-    table = Table()
-    table.add_column("rule", ratio=1)
-    for name in ("count", "cold engine ms", "engine ms", "gRPC ms", "gRPC p95 ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for figure in figures:
-        table.add_row(
-            figure.rule,
-            f"{figure.total:,}",
-            f"{figure.cold_engine_ms:.2f}",
-            f"{figure.engine_ms:.3f}",
-            f"{figure.call_ms:.3f}",
-            f"{figure.call_p95_ms:.3f}",
-        )
-    return table

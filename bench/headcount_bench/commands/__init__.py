@@ -1,0 +1,1 @@
+"""The commands of ``headcount-bench``: options in, tables or JSON out."""

@@ -1,0 +1,1 @@
+"""The workload that all measurements share: generated files, and the standard questions."""
