@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from headcount_bench.progress import bars
 from headcount_bench.resources import in_units
 from headcount_bench.workload import dataset
 from headcount_bench.workload import generate as generating
@@ -49,31 +47,14 @@ def generate(
     """  # noqa: E501
     plan = Plan(subscribers, events_per_subscriber, seed, out)
     check(plan)
-    console = Console(stderr=True)
-    console.print(
+    click.echo(
         f"{plan.subscribers:,} subscribers, {plan.events:,} events: about"
-        f" {in_units(plan.disk_bytes)} of disk, {in_units(plan.memory_bytes)} of memory"
+        f" {in_units(plan.disk_bytes)} of disk, {in_units(plan.memory_bytes)} of memory",
+        err=True,
     )
     begin = time.perf_counter()
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-        console=console, disable=not sys.stderr.isatty(),
-    ) as bars:  # fmt: skip
-        sizes = {"subscribers": plan.subscribers, "events": plan.events}
-        tasks = {
-            name: bars.add_task(name, total=size, rate="", start=False)
-            for name, size in sizes.items()
-        }
-
-        def progress(name: str, rows: int) -> None:
-            task = bars.tasks[tasks[name]]
-            if task.start_time is None:
-                bars.start_task(tasks[name])
-            bars.advance(tasks[name], rows)
-            bars.update(tasks[name], rate=f"{task.speed or 0:,.0f}/s")
-
-        manifest = generating.generate(plan, progress)
+    with bars({"subscribers": plan.subscribers, "events": plan.events}) as advance:
+        manifest = generating.generate(plan, advance)
     seconds = time.perf_counter() - begin
     files = {
         path.name: path.stat().st_size

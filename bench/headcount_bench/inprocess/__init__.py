@@ -1,0 +1,1 @@
+"""The engine measured in this process: no server, no gRPC, no log."""
