@@ -22,16 +22,18 @@ from headcount_server.core.commands import (
     UpsertSubscribers,
 )
 from headcount_server.core.plan.evaluate import evaluate, plain
-from headcount_server.core.query import Ask, count
+from headcount_server.core.query import Ask, count, prepare
 from headcount_server.core.rules import tree
 from headcount_server.core.schema import AttributeSchema, AttributeType, Schema
 from headcount_server.core.state import State
 from headcount_server.core.values import ValueColumn, from_texts
+from headcount_server.errors import HeadcountError
 
 from tests.oracle.model import Key
 from tests.strategies.settings import moment
 
 TIMESTAMP = AttributeSchema("time", AttributeType.TIMESTAMP)
+EARLIER_US = 3 * 86_400_000_000 + 3_600_000_000
 
 
 def cell(value: Any, kind: AttributeType) -> str:
@@ -130,8 +132,23 @@ class World:
         rows = evaluate(self.audience, node, segments)
         assert rows == plain(self.audience, node, segments)
         assert count(ask, rule).total == len(rows)
+        self._check_prepared(rule, now, parameters, len(rows))
         keys = self.audience.keys.keys(np.array(list(rows), np.uint32))
         return set(keys if isinstance(keys, list) else keys.tolist())
+
+    def _check_prepared(
+        self, rule: tree.Rule, now: int, parameters: Mapping[str, Any] | None, total: int
+    ) -> None:
+        """A rule that was bound earlier and still fits has the same count as one bound anew."""
+        anew = prepare(self.ask(now, parameters), rule)
+        assert anew.fits(self.audience, now)
+        assert anew.count(self.audience).total == total
+        try:
+            earlier = prepare(self.ask(now - EARLIER_US, parameters), rule)
+        except HeadcountError:
+            return  # such as of days whose changes are not kept, or before the first date
+        if earlier.fits(self.audience, now):
+            assert earlier.count(self.audience).total == total
 
     def reload(self) -> None:
         """Through a dump and back, as a restart does."""

@@ -200,7 +200,7 @@ def test_a_cancelled_call_ends_its_handler(server, api, shop):
 
 def test_a_deadline_ends_a_call(server, api, shop):
     async def stall():
-        await server.engine._turn.acquire()
+        await server.engine.turn.acquire()
 
     server.run(stall())
     try:
@@ -209,7 +209,7 @@ def test_a_deadline_ends_a_call(server, api, shop):
         error = refused(api.ingest.UpsertSubscribers, request, timeout=0.3)
         assert error.code is grpc.StatusCode.DEADLINE_EXCEEDED
     finally:
-        server._loop.call_soon_threadsafe(server.engine._turn.release)
+        server._loop.call_soon_threadsafe(server.engine.turn.release)
 
 
 class Broken:

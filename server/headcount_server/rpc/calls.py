@@ -26,12 +26,17 @@ class Timed(Protocol):
 
 
 class Call:
-    """One call as its handler sees it."""
+    """One call as its handler sees it.
 
-    __slots__ = ("_context",)
+    Attributes:
+        raw: the bytes of its request; empty for a stream of them.
+    """
 
-    def __init__(self, context: Timed) -> None:
+    __slots__ = ("_context", "raw")
+
+    def __init__(self, context: Timed, raw: bytes = b"") -> None:
         self._context = context
+        self.raw = raw
 
     def wait_s(self) -> float:
         """How long the handler may wait and still answer before the deadline."""

@@ -15,6 +15,7 @@ from headcount_server.core import query
 from headcount_server.core.query import Ask, By
 from headcount_server.core.rules.tree import InSegment, Rule, Text, Unit
 from headcount_server.core.schema import KeyType
+from headcount_server.engine.interface import Engine
 from headcount_server.errors import (
     HeadcountError,
     InvalidInput,
@@ -25,8 +26,9 @@ from headcount_server.errors import (
 )
 from headcount_server.rpc import answers
 from headcount_server.rpc.bad_rows import refuse
-from headcount_server.rpc.calls import Call, require
+from headcount_server.rpc.calls import Call, Threads, require
 from headcount_server.rpc.count_stream import CountStream
+from headcount_server.rpc.kept_counts import KeptCounts
 from headcount_server.rpc.keys import as_keys, key_of, set_keys
 from headcount_server.rpc.paging import page_size, page_token, place_of
 from headcount_server.rpc.questions import Asked, Stopwatch, present
@@ -41,6 +43,10 @@ _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
 class QueryService(RuleCalls):
     """Questions about an audience."""
 
+    def __init__(self, engine: Engine, threads: Threads) -> None:
+        super().__init__(engine, threads)
+        self._counts = KeptCounts(engine)
+
     async def count(
         self, request: query_service_pb2.CountRequest, call: Call
     ) -> query_service_pb2.CountResponse:
@@ -48,9 +54,17 @@ class QueryService(RuleCalls):
         ask, asked, watch = await self._questions.question(request, call)
         response = query_service_pb2.CountResponse()
         with asked.locating():
-            answers.set_count(response, query.count(ask, asked.rule, request.waterfall))
+            if request.waterfall:
+                found = query.count(ask, asked.rule, waterfall=True)
+            else:
+                found = self._counts.count(call.raw, request, ask, asked.rule)
+        answers.set_count(response, found)
         watch.stamp(response, ask)
         return response
+
+    def count_again(self, raw: bytes) -> bytes | None:
+        """The exact count of a request that was counted before; None for any other."""
+        return self._counts.answer(raw)
 
     async def batch_count(
         self, request: query_service_pb2.BatchCountRequest, call: Call

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from google.protobuf.timestamp_pb2 import Timestamp
 from headcount.v1 import query_service_pb2, rule_pb2
 
+from headcount_server.core.audience import Audience
 from headcount_server.core.query import Ask
 from headcount_server.core.rules.messages import place as place_in_text
 from headcount_server.core.rules.parser import parse
@@ -270,7 +271,11 @@ class Stopwatch:
 
     def stamp(self, response: Any, ask: Ask) -> None:
         """Fill in what every answer tells."""
+        self.tell(response, ask.audience, ask.now_us)
+
+    def tell(self, response: Any, audience: Audience, now_us: int) -> None:
+        """Fill in what every answer about an audience tells."""
         set_duration(response.engine_duration, time.perf_counter_ns() - self._start_ns)
-        response.audience_size = ask.audience.subscriber_count
-        response.revision = ask.audience.revision
-        set_time(response.as_of_time, ask.now_us)
+        response.audience_size = audience.subscriber_count
+        response.revision = audience.revision
+        set_time(response.as_of_time, now_us)

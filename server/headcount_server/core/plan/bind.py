@@ -30,7 +30,7 @@ from headcount_server.core.plan.bind_sequences import bind_sequence
 from headcount_server.core.plan.bind_tests import unanswered
 from headcount_server.core.plan.bind_values import Subject, Values
 from headcount_server.core.plan.numbers import floor_scaled
-from headcount_server.core.plan.scope import KNOWN_SINCE, Scope, unknown
+from headcount_server.core.plan.scope import KNOWN_SINCE, Now, Scope, unknown
 from headcount_server.core.rules import tree
 from headcount_server.core.schema import KeyType, Schema
 from headcount_server.core.windows import below_value, spelt
@@ -67,7 +67,7 @@ class Binder:
         self.scope = Scope(
             schema,
             calendar(schema.time_zone),
-            now_us,
+            Now(now_us),
             Values(parameters, limits),
             changes_from,
         )
@@ -75,6 +75,7 @@ class Binder:
         self._frozen = frozen
         self._bound: dict[int, tuple[tree.Rule, nodes.Node]] = {}
         self._bound_segments: dict[str, nodes.Node] = {}
+        self._named: dict[str, None] = {}  # segments, as found in rules
 
     def bind(self, rule: tree.Rule, place: str = "rule") -> nodes.Node:
         """The node of a rule. Binding a part of a rule bound before gives the part's own node.
@@ -230,6 +231,7 @@ class Binder:
         if name not in self._frozen and name not in self._segments:
             at = below_value(place, value)
             unknown("segment", name, tuple(self._segments), at, value.span or span)
+        self._named[name] = None
         return name
 
     def _in_segment(self, rule: tree.InSegment, place: str) -> nodes.Node:
@@ -257,16 +259,29 @@ class Binder:
         """What the segments used so far are bound to, each after those that it uses."""
         return self._bound_segments
 
+    @property
+    def named_segments(self) -> tuple[str, ...]:
+        """The segments that anything bound so far names, those that they use included."""
+        return tuple(dict.fromkeys((*self._named, *self._bound_segments)))
+
+    @property
+    def depends_on_now(self) -> bool:
+        """Whether anything bound so far might be bound otherwise at another ``now``."""
+        return self.scope.now.is_read
+
     def _bind_segment(self, name: str) -> nodes.Node:
         """A segment's rule, without the question's parameters; those it uses are bound."""
         if name in self._frozen:
             return nodes.SegmentMembers(name)
         scope = self.scope
         inner = Binder(
-            scope.schema, self._segments, {}, scope.now_us, scope.values.limits, self._frozen
-        )
-        inner._bound_segments = self._bound_segments
-        return inner.bind(self._segments[name])
+            scope.schema, self._segments, {}, scope.now.us, scope.values.limits, self._frozen,
+            scope.changes_from,
+        )  # fmt: skip
+        inner._bound_segments, inner._named = self._bound_segments, self._named
+        bound = inner.bind(self._segments[name])
+        scope.now.is_read |= inner.depends_on_now
+        return bound
 
     def _order(self, name: str, place: str, span: tree.Span | None) -> list[str]:
         """The segments to bind for ``name``, each after those that it uses. No recursion.

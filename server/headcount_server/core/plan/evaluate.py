@@ -99,6 +99,21 @@ class Evaluation:
         """How many rows a bound rule has, without building them where that is possible."""
         return self._count(optimise(node))
 
+    def count_reachable(self, node: Node, reachable: Node | None) -> tuple[int, int]:
+        """How many rows a bound rule has, and how many of them another one has too.
+
+        The rows are built once for both numbers.
+
+        Args:
+            node: optimised.
+            reachable: the other one, optimised; None: everyone.
+        """
+        if reachable is None:
+            total = self._count(node)
+            return total, total
+        rows = self._rows(node)
+        return len(rows), rows.intersection_cardinality(self._rows(reachable))
+
     def _count(self, node: Node) -> int:
         everyone = self._audience.everyone
         if node in self._known:

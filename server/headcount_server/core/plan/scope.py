@@ -19,13 +19,21 @@ KNOWN_SINCE = AttributeSchema("known_since", AttributeType.TIMESTAMP)
 BUILT_IN = {a.name: a for a in (KEY, KNOWN_SINCE)}
 
 
+@dataclass(slots=True)
+class Now:
+    """A question's ``now``, and whether anything that was bound depends on it."""
+
+    us: int
+    is_read: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """One question to one audience."""
 
     schema: Schema
     calendar: Calendar
-    now_us: int
+    now: Now
     values: Values
     changes_from: int | None = None
     attributes: dict[str, AttributeSchema] = field(init=False, repr=False)
@@ -35,6 +43,12 @@ class Scope:
         declared = {a.name: a for a in self.schema.attributes}
         object.__setattr__(self, "attributes", BUILT_IN | declared)
         object.__setattr__(self, "events", {e.name: e for e in self.schema.events})
+
+    @property
+    def now_us(self) -> int:
+        """``now`` in microseconds; whoever asks is taken to depend on it."""
+        self.now.is_read = True
+        return self.now.us
 
     def attribute(self, name: str, place: str, span: tree.Span | None) -> AttributeSchema:
         """The attribute of that name, also ``key`` and ``known_since``.

@@ -8,10 +8,12 @@ from headcount_server.core.query.explain import ExplainNode, Explanation, explai
 from headcount_server.core.query.matching import MatchNode, MatchResult, match
 from headcount_server.core.query.members import members, page, sample
 from headcount_server.core.query.overlap import Overlap, overlap
+from headcount_server.core.query.prepared import Prepared, prepare
 from headcount_server.core.query.tolerant import Checked, checked, faults
 
 __all__ = [
     "Ask", "Breakdown", "By", "Checked", "Count", "Description", "ExplainNode", "Explanation",
-    "MatchNode", "MatchResult", "Overlap", "batch_count", "breakdown", "checked", "count",
-    "describe", "explain", "faults", "match", "members", "overlap", "page", "sample",
+    "MatchNode", "MatchResult", "Overlap", "Prepared", "batch_count", "breakdown", "checked",
+    "count", "describe", "explain", "faults", "match", "members", "overlap", "page", "prepare",
+    "sample",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from headcount_server.core.audience import Audience
 from headcount_server.core.plan.bind import Binder
 from headcount_server.core.plan.evaluate import Evaluation
 from headcount_server.core.plan.nodes import All, And, Node
+from headcount_server.core.plan.rewrites import optimise
 from headcount_server.core.rules.tree import Rule, Value, ValueList
 from headcount_server.core.schema import Schema
 from headcount_server.limits import DEFAULT_LIMITS, Limits
@@ -64,12 +65,15 @@ class Ask:
     ) -> None:
         self.audience = audience
         self.now_us = now_us
+        self.parameters = parameters or {}
+        self.within = within
         self._binder = binder(audience, now_us, limits, parameters)
         self._evaluation = Evaluation(audience, self._binder.bound_segments)
         self._scope: Node = All()
         if within is not None:
             self._scope = self._binder.bind(within, "within")
         self._reachable: Node | None = None
+        self._reached: Node | None = None  # the same, optimised
         if audience.reachable is not None:
             self._reachable = self._binder.bind(audience.reachable, "reachable")
 
@@ -82,6 +86,11 @@ class Ask:
     def segments(self) -> Mapping[str, Node]:
         """What the segments used so far are bound to, each after those that it uses."""
         return self._binder.bound_segments
+
+    @property
+    def named_segments(self) -> tuple[str, ...]:
+        """The segments that anything bound so far names, those that they use included."""
+        return self._binder.named_segments
 
     def bind(self, rule: Rule) -> Node:
         """The bound rule, without the scope.
@@ -109,15 +118,19 @@ class Ask:
         return self._evaluation.count(self.scoped(node))
 
     def count_reachable(self, node: Node) -> tuple[int, int]:
-        """How many rows a bound rule has within the scope, and how many of them can be reached.
+        """How many rows a bound rule has within the scope, and how many of them can be reached."""
+        return self._evaluation.count_reachable(*self.optimised(node))
 
-        Where a rule says who can be reached, the rows are built once for both numbers.
-        """
-        if self._reachable is None:
-            total = self.count(node)
-            return total, total
-        rows = self.rows(self.scoped(node))
-        return len(rows), rows.intersection_cardinality(self.rows(self._reachable))
+    def optimised(self, node: Node) -> tuple[Node, Node | None]:
+        """A bound rule within the scope, and who can be reached, as they are evaluated."""
+        if self._reachable is not None and self._reached is None:
+            self._reached = optimise(self._reachable)
+        return optimise(self.scoped(node)), self._reached
+
+    @property
+    def depends_on_now(self) -> bool:
+        """Whether anything bound so far might be bound otherwise at another ``now``."""
+        return self._binder.depends_on_now
 
     def members(self, rule: Rule) -> BitMap:
         """The rows of a rule within the scope; not to be modified."""
