@@ -30,7 +30,12 @@ from headcount_server.engine.clock import system_clock
 from headcount_server.engine.engine import Engine
 from headcount_server.engine.salvage import Salvage, Salvager
 from headcount_server.errors import HeadcountError, InvalidInput, Unavailable, Violation
-from headcount_server.limits import SNAPSHOT_LOG_BYTES_DEFAULT, SNAPSHOTS_KEPT_DEFAULT, Limits
+from headcount_server.limits import (
+    ERASURE_DAYS_DEFAULT,
+    SNAPSHOT_LOG_BYTES_DEFAULT,
+    SNAPSHOTS_KEPT_DEFAULT,
+    Limits,
+)
 from headcount_server.rpc.server import RpcServer
 from headcount_server.storage.files import Lock, OsFileSystem
 from headcount_server.storage.log import LogStore, Sync
@@ -50,6 +55,7 @@ class Settings:
         snapshots_kept: how many snapshots stay, 1 or more.
         snapshot_every_s: seconds between snapshots of what changed; 0: only at the end.
         snapshot_log_bytes: a snapshot is taken when the log has grown by that; 0: never.
+        erasure_days: within how many days snapshots and log from before an erasure are removed.
         sync: when what was acknowledged is on disk.
         sync_every_s: seconds between syncs where that is an interval.
         grace_s: how long running calls may take to end, in seconds.
@@ -60,6 +66,7 @@ class Settings:
     snapshots_kept: int = SNAPSHOTS_KEPT_DEFAULT
     snapshot_every_s: float = 0.0
     snapshot_log_bytes: int = SNAPSHOT_LOG_BYTES_DEFAULT
+    erasure_days: int = ERASURE_DAYS_DEFAULT
     sync: Sync = Sync.ALWAYS
     sync_every_s: float = 0.1
     grace_s: float = 10.0
@@ -160,7 +167,7 @@ async def _serving(settings: Settings) -> AsyncGenerator[tuple[Engine, str], Non
         log = LogStore(files, settings.data, settings.sync, new_id=lambda: os.urandom(LOG_ID_BYTES))
         engine = Engine(
             State(settings.limits), store, system_clock(), log,
-            settings.sync_every_s, settings.snapshot_log_bytes,
+            settings.sync_every_s, settings.snapshot_log_bytes, settings.erasure_days,
         )  # fmt: skip
         await engine.start()
         stack.push_async_callback(engine.close)

@@ -21,6 +21,7 @@ NUMBER_DIGITS_MAX = 1_000  # of one literal of a rule; a value has 19, arithmeti
 SNAPSHOTS_KEPT_DEFAULT = 3
 LOG_SEGMENT_BYTES_DEFAULT = 64 << 20  # what a segment takes before another is begun
 SNAPSHOT_LOG_BYTES_DEFAULT = 256 << 20  # log after which a snapshot is taken: a minute of replay
+ERASURE_DAYS_DEFAULT = 7  # in which snapshots and log from before an erasure are removed
 PRODUCER_REVISIONS_MAX = 1_024  # batches of one producer whose revisions are remembered
 PRODUCER_NAME_BYTES_MAX = 255
 CHANGE_DAYS_DEFAULT = 400  # how long `changed in …` remembers

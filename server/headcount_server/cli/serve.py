@@ -11,7 +11,11 @@ import click
 
 from headcount_server.app import Settings
 from headcount_server.app import serve as serve_until_stopped
-from headcount_server.limits import SNAPSHOT_LOG_BYTES_DEFAULT, SNAPSHOTS_KEPT_DEFAULT
+from headcount_server.limits import (
+    ERASURE_DAYS_DEFAULT,
+    SNAPSHOT_LOG_BYTES_DEFAULT,
+    SNAPSHOTS_KEPT_DEFAULT,
+)
 from headcount_server.storage.log import Sync
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
@@ -107,6 +111,15 @@ class _SyncWhen(click.ParamType):
     help="Writes a snapshot when the log has grown by that many bytes; 0: never.",
 )
 @click.option(
+    "--erasure-days",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=ERASURE_DAYS_DEFAULT,
+    show_default=True,
+    help="Within how many days snapshots and log that were written before somebody was erased"
+    " are removed; a new snapshot is written first.",
+)
+@click.option(
     "--sync",
     metavar="WHEN",
     type=_SyncWhen(),
@@ -129,6 +142,7 @@ def serve(
     snapshots_kept: int,
     snapshot_every: float,
     snapshot_log_bytes: int,
+    erasure_days: int,
     sync: SyncWhen,
     log_level: str,
 ) -> None:
@@ -138,6 +152,13 @@ def serve(
     have 10 seconds, then what changed is kept in a snapshot.
     """
     settings = Settings(
-        data, listen, snapshots_kept, snapshot_every, snapshot_log_bytes, sync.sync, sync.every_s
+        data,
+        listen,
+        snapshots_kept,
+        snapshot_every,
+        snapshot_log_bytes,
+        erasure_days,
+        sync.sync,
+        sync.every_s,
     )
     sys.exit(serve_until_stopped(settings, log_level))

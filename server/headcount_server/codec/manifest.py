@@ -62,6 +62,7 @@ class Manifest:
         audiences: ascending by name.
         position: in the log, of the last command that it holds; 0: none.
         log_id: of that log, in hexadecimal; "": there was none.
+        files: what belongs to no audience.
     """
 
     name: str
@@ -70,11 +71,17 @@ class Manifest:
     audiences: tuple[AudienceEntry, ...]
     position: int = 0
     log_id: str = ""
+    files: tuple[FileEntry, ...] = ()
+
+    @property
+    def all_files(self) -> list[FileEntry]:
+        """Every file but the manifest."""
+        return [*self.files, *(file for audience in self.audiences for file in audience.files)]
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all files, those shared with other snapshots included."""
-        return sum(file.size_bytes for audience in self.audiences for file in audience.files)
+        return sum(file.size_bytes for file in self.all_files)
 
 
 _FORM: Form[Manifest] = Form(Manifest)
@@ -132,7 +139,7 @@ def _refuse_newer(name: str, version: int) -> None:
 
 def _check(manifest: Manifest, name: str) -> None:
     names = [audience.name for audience in manifest.audiences]
-    files = [file for audience in manifest.audiences for file in audience.files]
+    files = manifest.all_files
     if names != sorted(set(names)):
         raise DataLoss(f"{name}: audiences are out of order or stand twice", file=name)
     if not all(_FILE_NAME.fullmatch(file.file) for file in files):

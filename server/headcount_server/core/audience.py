@@ -179,8 +179,13 @@ class Audience:
         found = self.find(command.keys)
         self._found.clear()
         rows = bitmaps.from_rows(found[found >= 0])
+        self.erase(rows)
+        return len(rows)
+
+    def erase(self, rows: BitMap) -> None:
+        """Erases existing subscribers with all that is known about them."""
         if not rows:
-            return 0
+            return
         self.known_since.erase(rows)
         for index in self.attributes.values():
             index.erase(rows)
@@ -194,7 +199,6 @@ class Audience:
         erased = bitmaps.to_array(rows)
         self.keys.remove(erased)
         self.keys.release(erased)
-        return len(rows)
 
     def subscriber(self, key: str | int, event_limit: int = 0) -> SubscriberRecord | None:
         """All that is known about a key, with its latest events; None for an unknown key."""

@@ -185,11 +185,16 @@ class RestoreSnapshot:
     Attributes:
         snapshot: its name.
         digest: of its manifest, in hexadecimal.
+        position: of the snapshot in this log: erasures after it are done once more. None: it is of
+            another log, and those at ``create_time_us`` or later are.
+        create_time_us: when the snapshot was taken.
     """
 
     snapshot: str
     digest: str
     time_us: int
+    position: int | None = None
+    create_time_us: int = 0
 
 
 Write = UpsertSubscribers | RecordEvents | DeleteSubscribers

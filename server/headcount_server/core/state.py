@@ -25,11 +25,13 @@ from headcount_server.core.commands import (
     DeleteSubscribers,
     FreezeSegment,
     RecordEvents,
+    RestoreSnapshot,
     UpdateAudience,
     UpdateSegment,
     UpsertSubscribers,
     Write,
 )
+from headcount_server.core.erasures import Erasures, Since
 from headcount_server.core.query.ask import Ask, binder
 from headcount_server.core.rules.names import nearest
 from headcount_server.core.rules.parser import parse
@@ -61,13 +63,16 @@ class State:
 
     Attributes:
         audiences: name -> audience.
-        revision: number of commands applied to any audience, deleted ones included.
+        revision: number of commands applied to any audience, deleted ones included: the position
+            in the log.
+        erasures: who was erased, for what a restored snapshot still has.
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.audiences: dict[str, Audience] = {}
         self.revision = 0
+        self.erasures = Erasures()
 
     def audience(self, name: str) -> Audience:
         """The audience of that name.
@@ -130,9 +135,27 @@ class State:
             del self.audiences[command.audience]
             return Applied(audience.revision)
         applied = _apply_to(audience, command, self.limits)
+        if isinstance(command, DeleteSubscribers):
+            self.erasures.note(audience.name, command.keys, self.revision, command.time_us)
         if isinstance(command, Write) and command.producer is not None:
             audience.producers.note(command.producer, applied.revision)
         return applied
+
+    def brought_back(self, restored: State, command: RestoreSnapshot) -> State:
+        """The state of a snapshot as the one that follows this one; ``restored`` is used up.
+
+        Revisions never fall, and whoever was erased since the snapshot is erased there too.
+        """
+        restored.revision = self.revision + 1
+        own, restored.erasures = restored.erasures, self.erasures
+        if command.position is None:
+            restored.erasures.joined(own, restored.revision)
+        since = Since(command.position, command.create_time_us)
+        for audience in restored.audiences.values():
+            before = self.audiences.get(audience.name)
+            audience.revision = max(audience.revision, before.revision if before else 0) + 1
+            audience.erase(self.erasures.rows(audience.name, audience.keys, since))
+        return restored
 
     def freeze_audience(self, name: str) -> FrozenAudience:
         """One audience as it is now, to be dumped while writes go on. O(pages + bitmaps)."""

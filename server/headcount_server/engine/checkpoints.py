@@ -16,11 +16,14 @@ from datetime import UTC, datetime
 from headcount_server.codec.manifest import AudienceEntry, Manifest
 from headcount_server.core.audience import Audience
 from headcount_server.core.audience_dump import FrozenAudience
+from headcount_server.core.erasures import Erasures
+from headcount_server.core.state import State
 from headcount_server.errors import Unavailable
 from headcount_server.storage.snapshots import SnapshotStore, SnapshotWriter, encode_parts
 
 _log = logging.getLogger(__name__)
 
+ERASURES = "erasures"  # the part that belongs to no audience
 FrozenOrSame = FrozenAudience | AudienceEntry
 
 
@@ -30,6 +33,7 @@ class Moment:
 
     position: int
     audiences: list[FrozenOrSame]
+    erasures: Erasures
 
 
 class Checkpoints:
@@ -93,20 +97,22 @@ class Checkpoints:
         """Writes a snapshot that no log goes on after. In a thread; raises OSError."""
         return self._write(_timed_name(now_us), now_us, moment, "")
 
-    def rebase(self, now_us: int, position: int, log_id: str) -> Manifest:
+    def rebase(self, now_us: int, state: State, log_id: str) -> Manifest:
         """Writes the newest snapshot once more, as the base of a new log. In a thread.
 
         Raises:
             OSError: it couldn't be written.
         """
         assert self.saved is not None
-        moment = Moment(position, list(self.saved.audiences))
+        moment = Moment(state.revision, list(self.saved.audiences), state.erasures)
         self.saved = self._write(_timed_name(now_us), now_us, moment, log_id)
         return self.saved
 
     def _write(self, name: str, now_us: int, moment: Moment, log_id: str) -> Manifest:
         writer = self.store.begin(name, now_us, moment.position, log_id, self.saved)
         try:
+            if moment.erasures:
+                writer.add_common(encode_parts([(ERASURES, moment.erasures.dump())]))
             for audience in moment.audiences:
                 _add(writer, audience)
             return writer.commit()

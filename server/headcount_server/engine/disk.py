@@ -17,17 +17,20 @@ from typing import Any, Protocol
 
 from headcount_server.codec.manifest import Manifest
 from headcount_server.core.commands import RestoreSnapshot
+from headcount_server.core.erasures import MARK_US, Mark
 from headcount_server.core.state import State
 from headcount_server.engine.checkpoints import Checkpoints, FrozenOrSame, Moment
 from headcount_server.engine.journal import Entry, Journal
-from headcount_server.engine.recovery import Recovered, brought_back, fingerprint, load_state
+from headcount_server.engine.recovery import Recovered, fingerprint, load_state
 from headcount_server.engine.recovery import recovered as recovered_from
 from headcount_server.errors import HeadcountError, ReadOnly, Unavailable
 from headcount_server.storage.log import LogStore, Sync
 from headcount_server.storage.snapshots import SnapshotStore
 
+DAY_US = 86_400_000_000
 NO_SNAPSHOT = Manifest("", 0, 0, ())  # what an engine begins with that finds none
 _MEND_S = (0.25, 5.0)  # between attempts to write again, at first and at most
+_FORGET_S = 600.0  # between looks for what erased persons are in
 _log = logging.getLogger(__name__)
 
 
@@ -70,6 +73,7 @@ class Disk:
         log: where commands become durable; None leaves that to snapshots.
         sync_every_s: how often a log of ``Sync.INTERVAL`` is synced.
         snapshot_log_bytes: a snapshot is taken when the log has grown by that; 0: never.
+        erasure_days: within how many days snapshots and log from before an erasure are removed.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Disk:
         log: LogStore | None,
         sync_every_s: float,
         snapshot_log_bytes: int,
+        erasure_days: int,
     ) -> None:
         self._writer = writer
         self._snapshots = Checkpoints(store)
@@ -86,6 +91,7 @@ class Disk:
         self._journal: Journal | None = None
         self._sync_every_s = sync_every_s
         self._snapshot_log_bytes = snapshot_log_bytes
+        self._erasure_days = erasure_days
         self._snapshot_mark = 0  # bytes of the log when the newest snapshot was begun
         self._is_mending = False  # waits for the disk to work again
 
@@ -122,6 +128,7 @@ class Disk:
             self._journal = await asyncio.to_thread(self._opened, log, found)
             if log.sync is Sync.INTERVAL:
                 self._writer.begin(self._flush_on())
+        self._writer.begin(self._forget_on())
         return found.state
 
     async def record(self, entries: Sequence[Entry]) -> None:
@@ -174,14 +181,42 @@ class Disk:
             store = snapshots.store
             manifest = await asyncio.to_thread(store.manifest, name)
             restored = await asyncio.to_thread(load_state, store, manifest, writer.core.limits)
+            command = RestoreSnapshot(
+                name, fingerprint(manifest), writer.now_us(),
+                manifest.position if self._is_own(manifest) else None, manifest.create_time_us,
+            )  # fmt: skip
             if self._journal is not None:
-                command = RestoreSnapshot(name, fingerprint(manifest), writer.now_us())
                 await self.record([("", 0, command)])
                 snapshots.pinned.add(name)
                 writer.begin(self._saved_unasked())
-            bring(brought_back(restored, writer.core))
+            bring(await asyncio.to_thread(writer.core.brought_back, restored, command))
             _log.info("restored snapshot %s", name)
             return manifest
+
+    async def forget_erased(self) -> None:
+        """Removes what was written before erasures whose time has come.
+
+        Raises:
+            Unavailable: a snapshot was needed first and couldn't be written, or old files couldn't
+                be removed.
+        """
+        snapshots, marks = self._snapshots, self._writer.core.erasures.marks
+        if not marks:
+            return
+        due_us = self._writer.now_us() - self._erasure_days * DAY_US + MARK_US
+        due = [mark for mark in marks if mark.time_us <= due_us]
+        if not due:
+            return
+        try:
+            if await self._is_before(due) and not self._is_covered(due):
+                await self.save("")
+            async with snapshots.lock:
+                await asyncio.to_thread(snapshots.store.clean)
+                if not self._is_covered(due):
+                    return  # a snapshot was brought back meanwhile: next time
+                await self._removed(due)
+        except OSError as error:
+            raise Unavailable(f"what erased persons are in can't be removed: {error}") from error
 
     async def list(self) -> list[Manifest]:
         """The snapshots, the newest first. Raises DataLoss for a damaged manifest."""
@@ -207,6 +242,49 @@ class Disk:
             except OSError as error:
                 raise Unavailable(f"the log can't be written: {error}") from error
 
+    # --- erasures ---------------------------------------------------------------------------------
+
+    async def _forget_on(self) -> None:
+        while True:
+            try:
+                await self.forget_erased()
+            except HeadcountError as error:
+                _log.error("%s; it is tried again", error.message)
+            await asyncio.sleep(_FORGET_S)
+
+    async def _is_before(self, marks: Sequence[Mark]) -> bool:
+        """Whether anything on disk was written before one of these erasures."""
+        if self._journal is not None and self._journal.first <= marks[-1].position:
+            return True
+        return any(self._holds(one, marks) for one in await self.list())
+
+    def _is_covered(self, marks: Sequence[Mark]) -> bool:
+        """Whether the newest snapshot is from after these erasures, and the only one needed."""
+        snapshots = self._snapshots
+        if snapshots.saved is None or snapshots.pinned:
+            return False
+        return not self._holds(snapshots.saved, marks)
+
+    async def _removed(self, marks: Sequence[Mark]) -> None:
+        """Removes the snapshots and log from before erasures that the newest snapshot covers."""
+        snapshots, journal = self._snapshots, self._journal
+        found = await asyncio.to_thread(snapshots.store.list)
+        stale = [one.name for one in found if self._holds(one, marks)]
+        if stale:
+            _log.info("removing snapshots from before erasures: %s", ", ".join(stale))
+            await asyncio.to_thread(snapshots.store.remove, stale)
+        if journal is not None and snapshots.saved is not None:
+            await journal.forget(snapshots.saved.position)
+
+    def _holds(self, manifest: Manifest, marks: Sequence[Mark]) -> bool:
+        """Whether a snapshot may hold somebody of whom these are the erasures."""
+        if self._is_own(manifest):
+            return manifest.position < marks[-1].position
+        return manifest.create_time_us < marks[-1].time_us + MARK_US
+
+    def _is_own(self, manifest: Manifest) -> bool:
+        return self._journal is None or manifest.log_id == self._journal.log_id
+
     # --- the log ----------------------------------------------------------------------------------
 
     def _opened(self, log: LogStore, found: Recovered) -> Journal:
@@ -217,7 +295,7 @@ class Disk:
             if not log_id:
                 log_id = log.new_id()
                 if snapshots.saved is not None:
-                    snapshots.rebase(self._writer.now_us(), state.revision, log_id.hex())
+                    snapshots.rebase(self._writer.now_us(), state, log_id.hex())
             return Journal(log.begin(found.chain, log_id, state.revision + 1, found.end))
         except OSError as error:
             raise Unavailable(f"the log can't be written: {error}") from error
@@ -278,7 +356,7 @@ class Disk:
                 same = self._snapshots.unchanged(audience)
                 found.append(same or core.freeze_audience(audience.name))
                 await asyncio.sleep(0)  # reads get their chance between two audiences
-            return Moment(core.revision, found)
+            return Moment(core.revision, found, core.erasures.freeze())
 
     async def _saved_unasked(self) -> None:
         try:

@@ -42,7 +42,7 @@ from headcount_server.errors import (
     RevisionOutOfRange,
     Unavailable,
 )
-from headcount_server.limits import SNAPSHOT_LOG_BYTES_DEFAULT
+from headcount_server.limits import ERASURE_DAYS_DEFAULT, SNAPSHOT_LOG_BYTES_DEFAULT
 from headcount_server.storage.log import LogStore
 from headcount_server.storage.snapshots import SnapshotStore
 
@@ -61,6 +61,7 @@ class Engine:
         log: where commands become durable; None leaves that to snapshots.
         sync_every_s: how often a log of ``Sync.INTERVAL`` is synced.
         snapshot_log_bytes: a snapshot is taken when the log has grown by that; 0: never.
+        erasure_days: within how many days snapshots and log from before an erasure are removed.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Engine:
         log: LogStore | None = None,
         sync_every_s: float = 0.1,
         snapshot_log_bytes: int = SNAPSHOT_LOG_BYTES_DEFAULT,
+        erasure_days: int = ERASURE_DAYS_DEFAULT,
     ) -> None:
         assert store is not None or log is None
         self.limits = state.limits
@@ -80,7 +82,7 @@ class Engine:
         self.core = state
         self._disk: Disk | None = None
         if store is not None:
-            self._disk = Disk(self, store, log, sync_every_s, snapshot_log_bytes)
+            self._disk = Disk(self, store, log, sync_every_s, snapshot_log_bytes, erasure_days)
         self._state = EngineState.RECOVERING
         self._reason = ""  # why it is read-only
         self._listeners: list[Callable[[EngineState], None]] = []
@@ -207,6 +209,14 @@ class Engine:
         """Replaces all audiences by those of a snapshot; see ``interface.Engine``."""
         self._check_writable()
         return _info(await self._shielded(self._kept().restore(name, self._brought)))
+
+    async def forget_erased(self) -> None:
+        """Removes what was written before erasures whose time has come; done by itself, too.
+
+        Raises:
+            Unavailable: it couldn't be done; nothing is lost.
+        """
+        await self._shielded(self._kept().forget_erased())
 
     def status(self) -> EngineStatus:
         """State, audiences, memory. O(audiences)."""

@@ -57,6 +57,11 @@ class Journal:
             self._thread.shutdown()
 
     @property
+    def first(self) -> int:
+        """Position of the oldest command that the log may have."""
+        return self._writer.first
+
+    @property
     def written_bytes(self) -> int:
         """Bytes appended since it was opened."""
         return self._writer.written_bytes

@@ -14,6 +14,7 @@ from headcount_server.codec.commands import decode_command
 from headcount_server.codec.log import SEGMENT_HEADER_BYTES, Frame, LogRecord, Torn, read_frames
 from headcount_server.codec.manifest import Manifest, digest, encode_manifest
 from headcount_server.core.commands import RestoreSnapshot
+from headcount_server.core.erasures import Erasures
 from headcount_server.core.state import State
 from headcount_server.errors import DataLoss
 from headcount_server.limits import Limits
@@ -81,17 +82,10 @@ def load_state(store: SnapshotStore, manifest: Manifest, limits: Limits) -> Stat
         except DataLoss as error:
             what = f'audience "{entry.name}" of snapshot "{manifest.name}"'
             raise DataLoss(f"{what} can't be loaded: {error.message}") from error
+    for part in store.load_common(manifest).values():
+        state.erasures = Erasures.load(part)
     state.revision = manifest.position
     return state
-
-
-def brought_back(restored: State, before: State) -> State:
-    """The state of a snapshot as the one that follows ``before``: revisions never fall."""
-    restored.revision = before.revision + 1
-    for audience in restored.audiences.values():
-        old = before.audiences.get(audience.name)
-        audience.revision = max(audience.revision, old.revision if old else 0) + 1
-    return restored
 
 
 def fingerprint(manifest: Manifest) -> str:
@@ -198,5 +192,5 @@ class _Replay:
             raise DataLoss(f'snapshot "{command.snapshot}" is not the one that was restored')
         found = self._found
         restored = load_state(self._store, manifest, self._limits)
-        found.state = brought_back(restored, found.state)
+        found.state = found.state.brought_back(restored, command)
         found.pinned.add(command.snapshot)

@@ -27,7 +27,7 @@ from headcount_server.codec.manifest import Manifest
 from headcount_server.core.commands import RestoreSnapshot
 from headcount_server.core.state import State
 from headcount_server.engine.checkpoints import Checkpoints, Moment
-from headcount_server.engine.recovery import brought_back, fingerprint, load_state, recovered
+from headcount_server.engine.recovery import fingerprint, load_state, recovered
 from headcount_server.errors import DataLoss
 from headcount_server.limits import Limits
 from headcount_server.storage.log import LogStore
@@ -111,7 +111,8 @@ class Salvager:
                 audience.revision = self._revisions[name] + 1
         names = sorted(self._state.audiences)
         audiences = [self._state.freeze_audience(name) for name in names]
-        Checkpoints(self._store).write(now_us, Moment(self._state.revision, [*audiences]))
+        moment = Moment(self._state.revision, [*audiences], self._state.erasures)
+        Checkpoints(self._store).write(now_us, moment)
         files, data = self._log.files, self._log.data
         number = next(n for n in count(1) if f"lost-{n}" not in files.names(data))
         found.moved = data / f"lost-{number}"
@@ -216,7 +217,7 @@ class Salvager:
         if fingerprint(manifest) != command.digest:
             raise DataLoss(f'snapshot "{command.snapshot}" is not the one that was restored')
         restored = load_state(self._store, manifest, self._limits)
-        self._state = brought_back(restored, self._state)
+        self._state = self._state.brought_back(restored, command)
 
     def _know(self, audience: str, revision: int) -> None:
         self._revisions[audience] = max(revision, self._revisions.get(audience, 0))

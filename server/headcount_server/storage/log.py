@@ -297,6 +297,11 @@ class LogWriter:
             self._close_file()
 
     @property
+    def first(self) -> int:
+        """Position of the oldest record."""
+        return self._segments[0].header.first
+
+    @property
     def kept_bytes(self) -> int:
         """Bytes of what is acknowledged and not known to be durable."""
         return self._kept_bytes

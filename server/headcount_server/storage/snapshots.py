@@ -134,6 +134,10 @@ class SnapshotStore:
             parts = {file.part: self._part(manifest.name, file) for file in audience.files}
             yield audience, parts
 
+    def load_common(self, manifest: Manifest) -> dict[str, Any]:
+        """The parts that belong to no audience. Raises as ``load`` does. O(bytes)."""
+        return {file.part: self._part(manifest.name, file) for file in manifest.files}
+
     def verify(self, name: str) -> Report:
         """Reads every file of a snapshot and tells what is damaged.
 
@@ -146,13 +150,12 @@ class SnapshotStore:
         except DataLoss as error:
             return Report(name, 1, 0, (error.message,))
         faults: list[str] = []
-        for audience in manifest.audiences:
-            for file in audience.files:
-                try:
-                    self._part(name, file)
-                except DataLoss as error:
-                    faults.append(error.message)
-        count = 1 + sum(len(audience.files) for audience in manifest.audiences)
+        for file in manifest.all_files:
+            try:
+                self._part(name, file)
+            except DataLoss as error:
+                faults.append(error.message)
+        count = 1 + len(manifest.all_files)
         size = manifest.size_bytes + self._files.size(path)
         return Report(name, count, size, tuple(faults))
 
@@ -205,12 +208,14 @@ class SnapshotStore:
 
         Damaged manifests stay and don't count.
         """
-        for manifest in self._readable()[self.kept :]:
-            if manifest.name in pinned:
-                continue
-            doomed = self._directory / (manifest.name + _TMP)
+        self.remove([m.name for m in self._readable()[self.kept :] if m.name not in pinned])
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Removes snapshots."""
+        for name in names:
+            doomed = self._directory / (name + _TMP)
             self._clear(doomed)
-            self._files.rename(self._directory / manifest.name, doomed)
+            self._files.rename(self._directory / name, doomed)
             self._files.remove_tree(doomed)
         self._files.sync_directory(self._directory)
 
@@ -273,17 +278,18 @@ class SnapshotWriter:
         self.previous = previous
         self._path = directory / (manifest.name + _TMP)
         self._manifest = manifest
-        self._known = {
-            file.digest: file
-            for audience in (previous.audiences if previous else ())
-            for file in audience.files
-        }
+        self._known = {file.digest: file for file in (previous.all_files if previous else ())}
         files.make_directory(self._path)
 
     def add(self, audience: AudienceEntry, parts: Iterable[EncodedPart]) -> None:
         """Writes an audience, of whose entry the files are still missing. O(bytes)."""
         written = tuple(self._write(part, self._file(part.part)) for part in parts)
         self._append(replace(audience, files=written))
+
+    def add_common(self, parts: Iterable[EncodedPart]) -> None:
+        """Writes what belongs to no audience. O(bytes)."""
+        files = tuple(self._write(part, f"0000.{part.part}") for part in parts)
+        self._manifest = replace(self._manifest, files=files)
 
     def carry(self, audience: AudienceEntry) -> None:
         """Takes over an audience of the previous snapshot, whose state hasn't changed since."""
