@@ -28,6 +28,7 @@ from headcount_server.core.commands import (
 from headcount_server.core.events.cache import BucketCache
 from headcount_server.core.events.store import EventStore
 from headcount_server.core.keys import KeyDirectory
+from headcount_server.core.live.touched import Touched
 from headcount_server.core.plan.lookup_cache import LookupCache
 from headcount_server.core.plan.scope import KNOWN_SINCE
 from headcount_server.core.producers import Producers
@@ -82,6 +83,7 @@ class Audience:
         self.buckets = BucketCache()
         self.lookups = LookupCache()
         self._found: dict[int, tuple[Keys, NDArray[np.int64]]] = {}  # by the keys' identity
+        self._listeners: list[Touched] = []
         self.extend(schema)
 
     @property
@@ -107,6 +109,24 @@ class Audience:
     def index(self, attribute: str) -> AttributeIndex:
         """The index of an attribute, ``known_since`` included."""
         return self.known_since if attribute == "known_since" else self.attributes[attribute]
+
+    def listen(self) -> Touched:
+        """What is touched from now on, kept up to date by every write until ``unlisten``."""
+        touched = Touched()
+        self._listeners.append(touched)
+        return touched
+
+    def unlisten(self, touched: Touched) -> None:
+        """Ends a ``listen``."""
+        self._listeners = [held for held in self._listeners if held is not touched]
+
+    def note_redefined(self, segment: str | None) -> None:
+        """Tells who listens that a segment, or with None the schema, is another or gone."""
+        for touched in self._listeners:
+            if segment is None:
+                touched.schema = True
+            else:
+                touched.segments[segment] = None
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """The row of each key, or -1. Remembers the answers for the writes that follow."""
@@ -164,6 +184,10 @@ class Audience:
             self._found.pop(id(command.keys))
         for group in command.groups:
             places = np.arange(len(rows)) if group.rows is None else group.rows
+            if self._listeners:
+                got = bitmaps.from_rows(rows[places])
+                for touched in self._listeners:
+                    touched.note_events(group.event, got)
             self.events[group.event].record(
                 rows[places],
                 command.times[places],
@@ -186,9 +210,7 @@ class Audience:
         """Erases existing subscribers with all that is known about them."""
         if not rows:
             return
-        self.known_since.erase(rows)
-        for index in self.attributes.values():
-            index.erase(rows)
+        self._erase_values(rows)
         for store in self.events.values():
             store.erase(rows)
         self.changes.erase(rows)
@@ -199,6 +221,8 @@ class Audience:
         erased = bitmaps.to_array(rows)
         self.keys.remove(erased)
         self.keys.release(erased)
+        for touched in self._listeners:
+            touched.erased = touched.erased | rows
 
     def subscriber(self, key: str | int, event_limit: int = 0) -> SubscriberRecord | None:
         """All that is known about a key, with its latest events; None for an unknown key."""
@@ -228,6 +252,15 @@ class Audience:
             times = np.full(len(rows), time_us, np.int64)
             present = np.ones(len(rows), np.bool_)
             self.known_since.write(rows, ValueColumn(AttributeType.TIMESTAMP, times, present))
+            for touched in self._listeners:
+                touched.created = touched.created | bitmaps.from_rows(rows)
+                touched.note_attribute("known_since", bitmaps.from_rows(rows))
+
+    def _erase_values(self, rows: BitMap) -> None:
+        for name, index in (("known_since", self.known_since), *self.attributes.items()):
+            had = index.erase(rows)
+            for touched in self._listeners:
+                touched.note_attribute(name, had)
 
     def _write(
         self,
@@ -250,7 +283,10 @@ class Audience:
             some = written if chosen is None else written[chosen]
             some_days = written_days if chosen is None else written_days[chosen]
             alike = index.respelled(some, column)
-            rounds.append((index.write(some, column) - alike, some, some_days))
+            changed = index.write(some, column)
+            for touched in self._listeners:
+                touched.note_attribute(values.attribute, changed)
+            rounds.append((changed - alike, some, some_days))
         return rounds
 
 

@@ -108,6 +108,19 @@ class Calendar:
             index -= 1
         return _clamp_day(latest // DAY_US)
 
+    def stretch_end(self, us: int) -> int | None:
+        """The last instant from ``us`` on up to which the day stays the same.
+
+        That is the end of the day, but where the clock is set back or forward over midnight. None
+        on the last day that can be written down.
+        """
+        us = _clamp(us)
+        day = self.day_of(us)
+        for low, high in self.instants(day, day):
+            if (low is None or low <= us) and (high is None or us <= high):
+                return high
+        raise AssertionError("an instant lies in its own day")
+
     # --- days to instants --------------------------------------------------------------------
 
     def start_of_day(self, day: int) -> int:

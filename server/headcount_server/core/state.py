@@ -208,6 +208,7 @@ def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
         audience.extend(command.schema)
         audience.reachable = parsed_reachable(command.schema, limits)
         audience.schema_version += 1
+        audience.note_redefined(None)
     elif isinstance(command, CreateSegment):
         audience.segments[command.segment] = Segment(
             command.segment, command.rule, None, command.history_days,
@@ -226,6 +227,8 @@ def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
         audience.segments[command.segment] = Segment(
             command.segment, None, frozen, 0, command.time_us, command.time_us, 1
         )
+    if isinstance(command, CreateSegment | UpdateSegment | DeleteSegment | FreezeSegment):
+        audience.note_redefined(command.segment)
     return Applied(revision)
 
 

@@ -156,6 +156,20 @@ class NumberIndex(AttributeIndex):
         """The greatest value, of all rows or those of ``within``; None where there is none."""
         return self._extreme(within, True)
 
+    def next_after(self, value: int) -> int | None:
+        """The least value greater than ``value`` (of 64 bits); None where there is none.
+
+        O(rows of a bin), and O(bins) where the bins that follow are empty.
+        """
+        held = self._bins()
+        first = int(np.searchsorted(held.edges, value, side="right")) - 1
+        for i in (first, *(np.flatnonzero(held.sizes[first + 1 :])[:1] + first + 1).tolist()):
+            values = self._values.take(bitmaps.to_array(held.rows[i]))
+            values = values[values > value]
+            if len(values):
+                return int(values.min())
+        return None
+
     def histogram(self, edges: Sequence[int], members: BitMap) -> list[int]:
         """How many of the members lie in each bucket.
 

@@ -152,6 +152,26 @@ class EventView:
         place = bisect_left(days, day)
         return days[place] if place < len(days) else None
 
+    def next_after(self, us: int) -> int | None:
+        """The time of the first event after an instant; None where there is none.
+
+        O(1) for each chunk from that day on that ends at the instant or before, else O(its events).
+        """
+        contents = self.contents()
+        nearest: int | None = None
+        # Days run out of order by one where the clock is set back, so one more is looked at.
+        for day in contents.days[bisect_left(contents.days, self.calendar.day_of(us) - 1) :]:
+            if nearest is not None and day > self.calendar.day_of(nearest) + 1:
+                break
+            for chunk in contents.chunks[day]:
+                if chunk.last_time > us and (nearest is None or chunk.first_time < nearest):
+                    times = chunk.times.unpack()
+                    later = times[times > us]
+                    if len(later):
+                        least = int(later.min())
+                        nearest = least if nearest is None else min(nearest, least)
+        return nearest
+
     def chunks_of(self, day: int) -> tuple[Chunk, ...]:
         """The chunks of a day, oldest events first."""
         return self.contents().chunks.get(day, ())

@@ -1,0 +1,87 @@
+"""Which rows commands touched, per index, since somebody last asked.
+
+An audience notes its writes in every ``Touched`` that listens to it (``Audience.listen``); where
+nobody does, noting costs nothing. Bitmaps are replaced, never modified.
+"""
+
+from __future__ import annotations
+
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+
+
+class Touched:
+    """What commands did.
+
+    Attributes:
+        attributes: attribute (``known_since`` too) -> rows whose value, or its spelling, changed.
+        events: event type -> rows that got events.
+        moves: segment whose history is kept -> rows that entered or left it.
+        created: rows of new subscribers; they touch every rule.
+        erased: rows of erased subscribers, also where the row is another's by now.
+        segments: names of segments that were created, updated or deleted; the values mean nothing.
+        schema: whether the schema or the settings changed.
+    """
+
+    def __init__(self) -> None:
+        self.attributes: dict[str, BitMap] = {}
+        self.events: dict[str, BitMap] = {}
+        self.moves: dict[str, BitMap] = {}
+        self.created = bitmaps.EMPTY
+        self.erased = bitmaps.EMPTY
+        self.segments: dict[str, None] = {}
+        self.schema = False
+
+    def __bool__(self) -> bool:
+        """Whether anything was touched."""
+        return bool(
+            self.attributes or self.events or self.moves or self.segments or self.schema
+            or self.created or self.erased
+        )  # fmt: skip
+
+    def rows(self) -> BitMap:
+        """All rows touched in any way; not to be modified."""
+        parts = [self.created, self.erased]
+        for by_name in (self.attributes, self.events, self.moves):
+            parts += by_name.values()
+        return bitmaps.union(parts)
+
+    def note_attribute(self, attribute: str, rows: BitMap) -> None:
+        """Values of an attribute changed."""
+        _add(self.attributes, attribute, rows)
+
+    def note_events(self, event: str, rows: BitMap) -> None:
+        """Subscribers got events."""
+        _add(self.events, event, rows)
+
+    def note_moves(self, segment: str, rows: BitMap) -> None:
+        """Subscribers entered or left a segment."""
+        _add(self.moves, segment, rows)
+
+    def merge(self, other: Touched) -> None:
+        """Adds what another one has, which stays as it is."""
+        for mine, its in (
+            (self.attributes, other.attributes),
+            (self.events, other.events),
+            (self.moves, other.moves),
+        ):
+            for name, rows in its.items():
+                _add(mine, name, rows)
+        self.created = self.created | other.created
+        self.erased = self.erased | other.erased
+        self.segments.update(other.segments)
+        self.schema |= other.schema
+
+    def take(self) -> Touched:
+        """What was touched up to now; this one starts afresh."""
+        taken = Touched()
+        taken.merge(self)
+        self.__init__()
+        return taken
+
+
+def _add(held: dict[str, BitMap], name: str, rows: BitMap) -> None:
+    if rows:
+        known = held.get(name)
+        held[name] = rows if known is None else known | rows
