@@ -60,7 +60,7 @@ def answer(world: World, asked: tree.Rule, now: int) -> BitMap:
 
 @pytest.mark.parametrize("share", [0, 10**9])
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=CALM)
+@settings(max_examples=60, deadline=None, suppress_health_check=CALM)
 def test_maintained_rules_are_what_a_question_answers(share: int, data: st.DataObject) -> None:
     """Whether touched rows are looked at alone or everyone is asked again."""
     with pytest.MonkeyPatch.context() as patch:
@@ -101,7 +101,7 @@ def _check(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=CALM)
+@settings(max_examples=100, deadline=None, suppress_health_check=CALM)
 def test_nothing_changes_before_the_horizon(data: st.DataObject) -> None:
     """Neither at the instants that matter up to it, nor a microsecond after now."""
     setting = data.draw(drawn_settings(*KeyType))
