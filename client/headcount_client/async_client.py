@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headcount_client.asynchronous import AsyncTransport, awaiting, iterating
-from headcount_client.calls import listings, queries, resources, writes
+from headcount_client.calls import listings, planning, queries, resources, writes
 
 
 class AsyncClient(AsyncTransport):
@@ -45,6 +45,8 @@ class AsyncClient(AsyncTransport):
     overlap = awaiting(queries.overlap)
     match_subscriber = awaiting(queries.match_subscriber)
     get_segment_history = awaiting(queries.get_segment_history)
+    forecast = awaiting(planning.forecast)
+    diff = awaiting(planning.diff)
     parse_rule = awaiting(queries.parse_rule)
     format_rule = awaiting(queries.format_rule)
     suggest_rule = awaiting(queries.suggest_rule)

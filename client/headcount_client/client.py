@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headcount_client.blocking import Transport, blocking, iterating
-from headcount_client.calls import listings, queries, resources, writes
+from headcount_client.calls import listings, planning, queries, resources, writes
 
 
 class Client(Transport):
@@ -47,6 +47,8 @@ class Client(Transport):
     overlap = blocking(queries.overlap)
     match_subscriber = blocking(queries.match_subscriber)
     get_segment_history = blocking(queries.get_segment_history)
+    forecast = blocking(planning.forecast)
+    diff = blocking(planning.diff)
     parse_rule = blocking(queries.parse_rule)
     format_rule = blocking(queries.format_rule)
     suggest_rule = blocking(queries.suggest_rule)

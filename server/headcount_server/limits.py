@@ -59,6 +59,7 @@ class Limits:
     page_size_default: int = 1_000
     sample_size_max: int = 10_000
     stream_slots_max: int = 64  # of one CountStream: a rule and its branches; one question in each
+    forecast_days_max: int = 400  # a year and a month: each day is an evaluation
     suggestions_max: int = 1_000  # in one answer; a list that people read is shorter
     parameters_max: int = 1_000
     concurrent_streams_max: int = 1_000  # per connection

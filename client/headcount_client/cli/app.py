@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "count": (f"{_PACKAGE}.counts", "count"),
     "explain": (f"{_PACKAGE}.counts", "explain"),
     "breakdown": (f"{_PACKAGE}.counts", "breakdown"),
+    "forecast": (f"{_PACKAGE}.planning", "forecast"),
+    "diff": (f"{_PACKAGE}.planning", "diff"),
     "members": (f"{_PACKAGE}.members", "members"),
     "export": (f"{_PACKAGE}.members", "export"),
     "match": (f"{_PACKAGE}.members", "match"),

@@ -144,6 +144,13 @@ def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return within(param(command))
 
 
+def plot_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--plot``, of the commands that show sizes over time."""
+    return click.option(
+        "--plot", metavar="FILE", help="Also draw them into a file: .png, .svg or .pdf."
+    )(command)
+
+
 def question(target: Target, within: str | None, params: Iterable[str]) -> dict[str, Any]:
     """The arguments that ``question_options`` make for a call."""
     arguments: dict[str, Any] = {"parameters": parameters_argument(params)}

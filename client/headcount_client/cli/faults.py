@@ -98,6 +98,7 @@ def _text_of(violation: Violation, texts: Mapping[str, str]) -> str | None:
     for field, text in texts.items():
         if violation.field == field or violation.field.endswith(f".{field}"):
             return text
-        if violation.field.partition(".")[0] == field.removesuffix("_text"):
+        place = field.removesuffix("_text")
+        if violation.field == place or violation.field.startswith(f"{place}."):
             return text
     return next(iter(texts.values())) if len(texts) == 1 else None

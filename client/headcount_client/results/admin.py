@@ -85,6 +85,7 @@ class AudienceStatus:
         revision: position in its log.
         event_count: number of events.
         segment_count: number of segments.
+        watch_count: number of rules and segments that are watched.
     """
 
     audience: str
@@ -92,6 +93,39 @@ class AudienceStatus:
     revision: int
     event_count: int
     segment_count: int
+    watch_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyBucket:
+    """Calls that took about the same time.
+
+    Attributes:
+        upper_duration: they took no longer than this, and longer than the bucket before says.
+        count: how many they are.
+    """
+
+    upper_duration: timedelta | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MethodStatus:
+    """What a method was asked since the process began to serve.
+
+    Attributes:
+        method: ``Service.Method``.
+        ended_count: calls and streams that have ended.
+        error_count: those of them that ended with an error.
+        running_count: calls and streams that are running.
+        latencies: how long those that ended took, ascending.
+    """
+
+    method: str
+    ended_count: int
+    error_count: int
+    running_count: int
+    latencies: tuple[LatencyBucket, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +139,9 @@ class GetServerStatusResponse:
         resident_bytes: resident memory of the process in bytes.
         start_time: when the process began to serve.
         current_time: the server's clock.
+        methods: what each method was asked that was asked anything, ascending by method.
+        cpu_duration: processor time that the process took, of all its threads.
+        watch_bytes: memory that watches hold.
     """
 
     version: str
@@ -113,6 +150,9 @@ class GetServerStatusResponse:
     resident_bytes: int
     start_time: datetime | None
     current_time: datetime | None
+    methods: tuple[MethodStatus, ...]
+    cpu_duration: timedelta | None
+    watch_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

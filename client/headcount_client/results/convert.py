@@ -18,7 +18,15 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from headcount.v1 import ingest_service_pb2
 
-from headcount_client.results import admin, audiences, members, queries, segments, writes
+from headcount_client.results import (
+    admin,
+    audiences,
+    members,
+    planning,
+    queries,
+    segments,
+    writes,
+)
 from headcount_client.results.writes import EventRow
 from headcount_client.values import python_key, python_keys, python_value
 
@@ -60,7 +68,7 @@ def _event_row(message: ingest_service_pb2.EventRow) -> EventRow:
     )
 
 
-RESULTS = _dataclasses(admin, audiences, members, queries, segments, writes)
+RESULTS = _dataclasses(admin, audiences, members, planning, queries, segments, writes)
 _SPECIAL: dict[str, Read] = {
     "Timestamp": lambda message: message.ToDatetime(tzinfo=UTC),
     "Duration": lambda message: message.ToTimedelta(),

@@ -308,6 +308,7 @@ class WatchResponse:
         left: keys that left since the update before.
         revision: revision that the update reflects.
         update_time: the time of the update.
+        continued: whether more keys follow in the next one; ``watch`` joins them, so False there.
     """
 
     index: int
@@ -318,6 +319,7 @@ class WatchResponse:
     left: tuple[Key, ...]
     revision: int
     update_time: datetime | None
+    continued: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headcount/v1/admin_service.proto\x12\x0cheadcount.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x01\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x31\n\taudiences\x18\x04 \x03(\x0b\x32\x1e.headcount.v1.SnapshotAudience\"P\n\x10SnapshotAudience\x12\x10\n\x08\x61udience\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x18\n\x10subscriber_count\x18\x03 \x01(\x03\")\n\x15\x43reateSnapshotRequest\x12\x10\n\x08snapshot\x18\x01 \x01(\t\"w\n\x16\x43reateSnapshotResponse\x12(\n\x08snapshot\x18\x01 \x01(\x0b\x32\x16.headcount.v1.Snapshot\x12\x33\n\x10\x65lapsed_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"=\n\x14ListSnapshotsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x15ListSnapshotsResponse\x12)\n\tsnapshots\x18\x01 \x03(\x0b\x32\x16.headcount.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x16RestoreSnapshotRequest\x12\x10\n\x08snapshot\x18\x01 \x01(\t\"C\n\x17RestoreSnapshotResponse\x12(\n\x08snapshot\x18\x01 \x01(\x0b\x32\x16.headcount.v1.Snapshot\"z\n\x0e\x41udienceStatus\x12\x10\n\x08\x61udience\x18\x01 \x01(\t\x12\x18\n\x10subscriber_count\x18\x02 \x01(\x03\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x04 \x01(\x03\x12\x15\n\rsegment_count\x18\x05 \x01(\x03\"\x18\n\x16GetServerStatusRequest\"\xff\x01\n\x17GetServerStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.headcount.v1.ServerState\x12/\n\taudiences\x18\x03 \x03(\x0b\x32\x1c.headcount.v1.AudienceStatus\x12\x16\n\x0eresident_bytes\x18\x04 \x01(\x03\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63urrent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x0c\x44rainRequest\x12\x31\n\x0egrace_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0f\n\rDrainResponse*\x99\x01\n\x0bServerState\x12\x1c\n\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SERVER_STATE_SERVING\x10\x01\x12\x1b\n\x17SERVER_STATE_RECOVERING\x10\x02\x12\x1a\n\x16SERVER_STATE_READ_ONLY\x10\x03\x12\x19\n\x15SERVER_STATE_DRAINING\x10\x04\x32\xc7\x03\n\x0c\x41\x64minService\x12[\n\x0e\x43reateSnapshot\x12#.headcount.v1.CreateSnapshotRequest\x1a$.headcount.v1.CreateSnapshotResponse\x12X\n\rListSnapshots\x12\".headcount.v1.ListSnapshotsRequest\x1a#.headcount.v1.ListSnapshotsResponse\x12^\n\x0fRestoreSnapshot\x12$.headcount.v1.RestoreSnapshotRequest\x1a%.headcount.v1.RestoreSnapshotResponse\x12^\n\x0fGetServerStatus\x12$.headcount.v1.GetServerStatusRequest\x1a%.headcount.v1.GetServerStatusResponse\x12@\n\x05\x44rain\x12\x1a.headcount.v1.DrainRequest\x1a\x1b.headcount.v1.DrainResponseB*\n\x0cheadcount.v1P\x01Z\x18headcount/v1;headcountv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n headcount/v1/admin_service.proto\x12\x0cheadcount.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x01\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x31\n\taudiences\x18\x04 \x03(\x0b\x32\x1e.headcount.v1.SnapshotAudience\"P\n\x10SnapshotAudience\x12\x10\n\x08\x61udience\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x18\n\x10subscriber_count\x18\x03 \x01(\x03\")\n\x15\x43reateSnapshotRequest\x12\x10\n\x08snapshot\x18\x01 \x01(\t\"w\n\x16\x43reateSnapshotResponse\x12(\n\x08snapshot\x18\x01 \x01(\x0b\x32\x16.headcount.v1.Snapshot\x12\x33\n\x10\x65lapsed_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"=\n\x14ListSnapshotsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x15ListSnapshotsResponse\x12)\n\tsnapshots\x18\x01 \x03(\x0b\x32\x16.headcount.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x16RestoreSnapshotRequest\x12\x10\n\x08snapshot\x18\x01 \x01(\t\"C\n\x17RestoreSnapshotResponse\x12(\n\x08snapshot\x18\x01 \x01(\x0b\x32\x16.headcount.v1.Snapshot\"\x8f\x01\n\x0e\x41udienceStatus\x12\x10\n\x08\x61udience\x18\x01 \x01(\t\x12\x18\n\x10subscriber_count\x18\x02 \x01(\x03\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x04 \x01(\x03\x12\x15\n\rsegment_count\x18\x05 \x01(\x03\x12\x13\n\x0bwatch_count\x18\x06 \x01(\x03\"Q\n\rLatencyBucket\x12\x31\n\x0eupper_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\x8f\x01\n\x0cMethodStatus\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x13\n\x0b\x65nded_count\x18\x02 \x01(\x03\x12\x13\n\x0b\x65rror_count\x18\x03 \x01(\x03\x12\x15\n\rrunning_count\x18\x04 \x01(\x03\x12.\n\tlatencies\x18\x05 \x03(\x0b\x32\x1b.headcount.v1.LatencyBucket\"\x18\n\x16GetServerStatusRequest\"\xf2\x02\n\x17GetServerStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.headcount.v1.ServerState\x12/\n\taudiences\x18\x03 \x03(\x0b\x32\x1c.headcount.v1.AudienceStatus\x12\x16\n\x0eresident_bytes\x18\x04 \x01(\x03\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63urrent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07methods\x18\x07 \x03(\x0b\x32\x1a.headcount.v1.MethodStatus\x12/\n\x0c\x63pu_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bwatch_bytes\x18\t \x01(\x03\"A\n\x0c\x44rainRequest\x12\x31\n\x0egrace_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0f\n\rDrainResponse*\x99\x01\n\x0bServerState\x12\x1c\n\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SERVER_STATE_SERVING\x10\x01\x12\x1b\n\x17SERVER_STATE_RECOVERING\x10\x02\x12\x1a\n\x16SERVER_STATE_READ_ONLY\x10\x03\x12\x19\n\x15SERVER_STATE_DRAINING\x10\x04\x32\xc7\x03\n\x0c\x41\x64minService\x12[\n\x0e\x43reateSnapshot\x12#.headcount.v1.CreateSnapshotRequest\x1a$.headcount.v1.CreateSnapshotResponse\x12X\n\rListSnapshots\x12\".headcount.v1.ListSnapshotsRequest\x1a#.headcount.v1.ListSnapshotsResponse\x12^\n\x0fRestoreSnapshot\x12$.headcount.v1.RestoreSnapshotRequest\x1a%.headcount.v1.RestoreSnapshotResponse\x12^\n\x0fGetServerStatus\x12$.headcount.v1.GetServerStatusRequest\x1a%.headcount.v1.GetServerStatusResponse\x12@\n\x05\x44rain\x12\x1a.headcount.v1.DrainRequest\x1a\x1b.headcount.v1.DrainResponseB*\n\x0cheadcount.v1P\x01Z\x18headcount/v1;headcountv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headcount.v1.admin_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\014headcount.v1P\001Z\030headcount/v1;headcountv1'
-  _globals['_SERVERSTATE']._serialized_start=1270
-  _globals['_SERVERSTATE']._serialized_end=1423
+  _globals['_SERVERSTATE']._serialized_start=1636
+  _globals['_SERVERSTATE']._serialized_end=1789
   _globals['_SNAPSHOT']._serialized_start=116
   _globals['_SNAPSHOT']._serialized_end=260
   _globals['_SNAPSHOTAUDIENCE']._serialized_start=262
@@ -52,16 +52,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESTORESNAPSHOTREQUEST']._serialized_end=706
   _globals['_RESTORESNAPSHOTRESPONSE']._serialized_start=708
   _globals['_RESTORESNAPSHOTRESPONSE']._serialized_end=775
-  _globals['_AUDIENCESTATUS']._serialized_start=777
-  _globals['_AUDIENCESTATUS']._serialized_end=899
-  _globals['_GETSERVERSTATUSREQUEST']._serialized_start=901
-  _globals['_GETSERVERSTATUSREQUEST']._serialized_end=925
-  _globals['_GETSERVERSTATUSRESPONSE']._serialized_start=928
-  _globals['_GETSERVERSTATUSRESPONSE']._serialized_end=1183
-  _globals['_DRAINREQUEST']._serialized_start=1185
-  _globals['_DRAINREQUEST']._serialized_end=1250
-  _globals['_DRAINRESPONSE']._serialized_start=1252
-  _globals['_DRAINRESPONSE']._serialized_end=1267
-  _globals['_ADMINSERVICE']._serialized_start=1426
-  _globals['_ADMINSERVICE']._serialized_end=1881
+  _globals['_AUDIENCESTATUS']._serialized_start=778
+  _globals['_AUDIENCESTATUS']._serialized_end=921
+  _globals['_LATENCYBUCKET']._serialized_start=923
+  _globals['_LATENCYBUCKET']._serialized_end=1004
+  _globals['_METHODSTATUS']._serialized_start=1007
+  _globals['_METHODSTATUS']._serialized_end=1150
+  _globals['_GETSERVERSTATUSREQUEST']._serialized_start=1152
+  _globals['_GETSERVERSTATUSREQUEST']._serialized_end=1176
+  _globals['_GETSERVERSTATUSRESPONSE']._serialized_start=1179
+  _globals['_GETSERVERSTATUSRESPONSE']._serialized_end=1549
+  _globals['_DRAINREQUEST']._serialized_start=1551
+  _globals['_DRAINREQUEST']._serialized_end=1616
+  _globals['_DRAINRESPONSE']._serialized_start=1618
+  _globals['_DRAINRESPONSE']._serialized_end=1633
+  _globals['_ADMINSERVICE']._serialized_start=1792
+  _globals['_ADMINSERVICE']._serialized_end=2247
 # @@protoc_insertion_point(module_scope)

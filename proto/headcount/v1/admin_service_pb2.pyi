@@ -284,6 +284,7 @@ class AudienceStatus(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     EVENT_COUNT_FIELD_NUMBER: _builtins.int
     SEGMENT_COUNT_FIELD_NUMBER: _builtins.int
+    WATCH_COUNT_FIELD_NUMBER: _builtins.int
     audience: _builtins.str
     """Name of the audience."""
     subscriber_count: _builtins.int
@@ -294,6 +295,8 @@ class AudienceStatus(_message.Message):
     """Number of events."""
     segment_count: _builtins.int
     """Number of segments."""
+    watch_count: _builtins.int
+    """Number of rules and segments that are watched; one that several watch alike counts for each."""
     def __init__(
         self,
         *,
@@ -302,14 +305,83 @@ class AudienceStatus(_message.Message):
         revision: _builtins.int = ...,
         event_count: _builtins.int = ...,
         segment_count: _builtins.int = ...,
+        watch_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "event_count", b"event_count", "revision", b"revision", "segment_count", b"segment_count", "subscriber_count", b"subscriber_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "event_count", b"event_count", "revision", b"revision", "segment_count", b"segment_count", "subscriber_count", b"subscriber_count", "watch_count", b"watch_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AudienceStatus: _TypeAlias = AudienceStatus  # noqa: Y015
+
+@_typing.final
+class LatencyBucket(_message.Message):
+    """Calls that took about the same time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPPER_DURATION_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many they are."""
+    @_builtins.property
+    def upper_duration(self) -> _duration_pb2.Duration:
+        """They took no longer than this, and longer than the bucket before says."""
+
+    def __init__(
+        self,
+        *,
+        upper_duration: _duration_pb2.Duration | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["upper_duration", b"upper_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "upper_duration", b"upper_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LatencyBucket: _TypeAlias = LatencyBucket  # noqa: Y015
+
+@_typing.final
+class MethodStatus(_message.Message):
+    """What a method was asked since the process began to serve."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    ENDED_COUNT_FIELD_NUMBER: _builtins.int
+    ERROR_COUNT_FIELD_NUMBER: _builtins.int
+    RUNNING_COUNT_FIELD_NUMBER: _builtins.int
+    LATENCIES_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """`Service.Method`."""
+    ended_count: _builtins.int
+    """Calls and streams that have ended."""
+    error_count: _builtins.int
+    """Those of them that ended with an error."""
+    running_count: _builtins.int
+    """Calls and streams that are running."""
+    @_builtins.property
+    def latencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___LatencyBucket]:
+        """How long those that ended took, ascending; buckets of no calls are left out."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        ended_count: _builtins.int = ...,
+        error_count: _builtins.int = ...,
+        running_count: _builtins.int = ...,
+        latencies: _abc.Iterable[Global___LatencyBucket] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_count", b"ended_count", "error_count", b"error_count", "latencies", b"latencies", "method", b"method", "running_count", b"running_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MethodStatus: _TypeAlias = MethodStatus  # noqa: Y015
 
 @_typing.final
 class GetServerStatusRequest(_message.Message):
@@ -340,12 +412,17 @@ class GetServerStatusResponse(_message.Message):
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     CURRENT_TIME_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
+    CPU_DURATION_FIELD_NUMBER: _builtins.int
+    WATCH_BYTES_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the server."""
     state: Global___ServerState.ValueType
     """What it is doing."""
     resident_bytes: _builtins.int
     """Resident memory of the process in bytes."""
+    watch_bytes: _builtins.int
+    """Memory that watches hold, in bytes."""
     @_builtins.property
     def audiences(self) -> _containers.RepeatedCompositeFieldContainer[Global___AudienceStatus]:
         """The audiences, ascending by name."""
@@ -358,6 +435,14 @@ class GetServerStatusResponse(_message.Message):
     def current_time(self) -> _timestamp_pb2.Timestamp:
         """The server's clock."""
 
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___MethodStatus]:
+        """What each method was asked that was asked anything, ascending by method."""
+
+    @_builtins.property
+    def cpu_duration(self) -> _duration_pb2.Duration:
+        """Processor time that the process took, of all its threads."""
+
     def __init__(
         self,
         *,
@@ -367,10 +452,13 @@ class GetServerStatusResponse(_message.Message):
         resident_bytes: _builtins.int = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         current_time: _timestamp_pb2.Timestamp | None = ...,
+        methods: _abc.Iterable[Global___MethodStatus] | None = ...,
+        cpu_duration: _duration_pb2.Duration | None = ...,
+        watch_bytes: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["current_time", b"current_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cpu_duration", b"cpu_duration", "current_time", b"current_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "current_time", b"current_time", "resident_bytes", b"resident_bytes", "start_time", b"start_time", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "cpu_duration", b"cpu_duration", "current_time", b"current_time", "methods", b"methods", "resident_bytes", b"resident_bytes", "start_time", b"start_time", "state", b"state", "version", b"version", "watch_bytes", b"watch_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

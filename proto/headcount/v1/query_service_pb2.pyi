@@ -2111,10 +2111,17 @@ class WatchRequest(_message.Message):
     AUDIENCE_FIELD_NUMBER: _builtins.int
     QUESTIONS_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    WITHIN_TEXT_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
     MIN_INTERVAL_DURATION_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     audience: _builtins.str
     """Name of the audience. Required."""
+    within_text: _builtins.str
+    """As a rule's text."""
+    at_least_revision: _builtins.int
+    """The first updates reflect at least this revision: waits for it until the deadline; 0: the newest there is."""
     members: _builtins.bool
     """True to get the keys that entered and left."""
     @_builtins.property
@@ -2126,8 +2133,14 @@ class WatchRequest(_message.Message):
         """Name to value for the `$name` in the rules."""
 
     @_builtins.property
+    def within(self) -> _rule_pb2.Rule:
+        """As a rule."""
+
+    @_builtins.property
     def min_interval_duration(self) -> _duration_pb2.Duration:
-        """At most one update in this time: 100 milliseconds (the default) to 1 hour."""
+        """At most one update of a question in this time: 100 milliseconds (the default) to 1 hour. The first one comes at
+        once, and so does a change after that long a rest.
+        """
 
     def __init__(
         self,
@@ -2135,14 +2148,19 @@ class WatchRequest(_message.Message):
         audience: _builtins.str = ...,
         questions: _abc.Iterable[Global___Question] | None = ...,
         parameters: _abc.Mapping[_builtins.str, Global___ParameterValue] | None = ...,
+        within: _rule_pb2.Rule | None = ...,
+        within_text: _builtins.str = ...,
+        at_least_revision: _builtins.int = ...,
         min_interval_duration: _duration_pb2.Duration | None = ...,
         members: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["min_interval_duration", b"min_interval_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["min_interval_duration", b"min_interval_duration", "scope", b"scope", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "members", b"members", "min_interval_duration", b"min_interval_duration", "parameters", b"parameters", "questions", b"questions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_revision", b"at_least_revision", "audience", b"audience", "members", b"members", "min_interval_duration", b"min_interval_duration", "parameters", b"parameters", "questions", b"questions", "scope", b"scope", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_scope: _TypeAlias = _typing.Literal["within", "within_text"]  # noqa: Y015
+    _WhichOneofArgType_scope: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_scope) -> _WhichOneofReturnType_scope | None: ...
 
 Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
 
@@ -2160,6 +2178,7 @@ class WatchResponse(_message.Message):
     LEFT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CONTINUED_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Index of the rule in the request."""
     total: _builtins.int
@@ -2170,6 +2189,8 @@ class WatchResponse(_message.Message):
     """Against the update before; 0 in the first."""
     revision: _builtins.int
     """Revision that the update reflects."""
+    continued: _builtins.bool
+    """True where more keys of this update follow in the next message, which has the same index and counts."""
     @_builtins.property
     def entered(self) -> _ingest_service_pb2.Keys:
         """Keys that entered since the update before."""
@@ -2193,14 +2214,380 @@ class WatchResponse(_message.Message):
         left: _ingest_service_pb2.Keys | None = ...,
         revision: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        continued: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entered", b"entered", "left", b"left", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "entered", b"entered", "index", b"index", "left", b"left", "reachable", b"reachable", "revision", b"revision", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "continued", b"continued", "entered", b"entered", "index", b"index", "left", b"left", "reachable", b"reachable", "revision", b"revision", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class ForecastRequest(_message.Message):
+    """Request of Forecast."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ParametersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ParameterValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ParameterValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    RULE_TEXT_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    WITHIN_TEXT_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    audience: _builtins.str
+    """Name of the audience. Required."""
+    rule_text: _builtins.str
+    """A rule's text."""
+    segment: _builtins.str
+    """Name of a segment."""
+    within_text: _builtins.str
+    """As a rule's text."""
+    at_least_revision: _builtins.int
+    """The answer reflects at least this revision: waits for it until the deadline; 0: the newest there is."""
+    days: _builtins.int
+    """How many days after today, up to 400; 0 is 30."""
+    @_builtins.property
+    def rule(self) -> _rule_pb2.Rule:
+        """A rule."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The time that the forecast begins at; by default the server's clock. It moves the clock, not the data."""
+
+    @_builtins.property
+    def parameters(self) -> _containers.MessageMap[_builtins.str, Global___ParameterValue]:
+        """Name to value for the `$name` in the rule."""
+
+    @_builtins.property
+    def within(self) -> _rule_pb2.Rule:
+        """As a rule."""
+
+    def __init__(
+        self,
+        *,
+        audience: _builtins.str = ...,
+        rule: _rule_pb2.Rule | None = ...,
+        rule_text: _builtins.str = ...,
+        segment: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        parameters: _abc.Mapping[_builtins.str, Global___ParameterValue] | None = ...,
+        within: _rule_pb2.Rule | None = ...,
+        within_text: _builtins.str = ...,
+        at_least_revision: _builtins.int = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "question", b"question", "rule", b"rule", "rule_text", b"rule_text", "scope", b"scope", "segment", b"segment", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least_revision", b"at_least_revision", "audience", b"audience", "days", b"days", "parameters", b"parameters", "question", b"question", "rule", b"rule", "rule_text", b"rule_text", "scope", b"scope", "segment", b"segment", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_question: _TypeAlias = _typing.Literal["rule", "rule_text", "segment"]  # noqa: Y015
+    _WhichOneofArgType_question: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    _WhichOneofReturnType_scope: _TypeAlias = _typing.Literal["within", "within_text"]  # noqa: Y015
+    _WhichOneofArgType_scope: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_question) -> _WhichOneofReturnType_question | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_scope) -> _WhichOneofReturnType_scope | None: ...
+
+Global___ForecastRequest: _TypeAlias = ForecastRequest  # noqa: Y015
+
+@_typing.final
+class ForecastPoint(_message.Message):
+    """The size of a rule at a time to come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    REACHABLE_FIELD_NUMBER: _builtins.int
+    ENTERED_COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_COUNT_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many match then."""
+    reachable: _builtins.int
+    """How many of them can be reached then."""
+    entered_count: _builtins.int
+    """How many match that didn't at the point before."""
+    left_count: _builtins.int
+    """How many matched at the point before and don't any more."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The time: `as_of_time`, then the last microsecond of each day in the audience's zone."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        total: _builtins.int = ...,
+        reachable: _builtins.int = ...,
+        entered_count: _builtins.int = ...,
+        left_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered_count", b"entered_count", "left_count", b"left_count", "reachable", b"reachable", "time", b"time", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastPoint: _TypeAlias = ForecastPoint  # noqa: Y015
+
+@_typing.final
+class ForecastResponse(_message.Message):
+    """Response of Forecast."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    AUDIENCE_SIZE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    ENGINE_DURATION_FIELD_NUMBER: _builtins.int
+    audience_size: _builtins.int
+    """Every existing subscriber of the audience."""
+    revision: _builtins.int
+    """Revision that the answer reflects."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastPoint]:
+        """One for now, then one for the end of each day after today, ascending."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The time that was taken for now."""
+
+    @_builtins.property
+    def engine_duration(self) -> _duration_pb2.Duration:
+        """Time spent in the engine."""
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[Global___ForecastPoint] | None = ...,
+        audience_size: _builtins.int = ...,
+        revision: _builtins.int = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        engine_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "engine_duration", b"engine_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "audience_size", b"audience_size", "engine_duration", b"engine_duration", "points", b"points", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastResponse: _TypeAlias = ForecastResponse  # noqa: Y015
+
+@_typing.final
+class DiffRequest(_message.Message):
+    """Request of Diff."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ParametersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___ParameterValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___ParameterValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    OLD_FIELD_NUMBER: _builtins.int
+    NEW_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    WITHIN_TEXT_FIELD_NUMBER: _builtins.int
+    AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    audience: _builtins.str
+    """Name of the audience. Required."""
+    within_text: _builtins.str
+    """As a rule's text."""
+    at_least_revision: _builtins.int
+    """The answer reflects at least this revision: waits for it until the deadline; 0: the newest there is."""
+    sample_size: _builtins.int
+    """At most this many keys of each part, up to 10,000; 0 is 10."""
+    seed: _builtins.str
+    """The same seed samples the same keys of the same members; may be empty."""
+    @_builtins.property
+    def old(self) -> Global___Question:
+        """The old version: a rule, its text or a segment. Required."""
+
+    @_builtins.property
+    def new(self) -> Global___Question:
+        """The new version. Required."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The time that the question takes for now; by default the server's clock. It moves the clock, not the data."""
+
+    @_builtins.property
+    def parameters(self) -> _containers.MessageMap[_builtins.str, Global___ParameterValue]:
+        """Name to value for the `$name` in the rules."""
+
+    @_builtins.property
+    def within(self) -> _rule_pb2.Rule:
+        """As a rule."""
+
+    def __init__(
+        self,
+        *,
+        audience: _builtins.str = ...,
+        old: Global___Question | None = ...,
+        new: Global___Question | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        parameters: _abc.Mapping[_builtins.str, Global___ParameterValue] | None = ...,
+        within: _rule_pb2.Rule | None = ...,
+        within_text: _builtins.str = ...,
+        at_least_revision: _builtins.int = ...,
+        sample_size: _builtins.int = ...,
+        seed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "new", b"new", "old", b"old", "scope", b"scope", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least_revision", b"at_least_revision", "audience", b"audience", "new", b"new", "old", b"old", "parameters", b"parameters", "sample_size", b"sample_size", "scope", b"scope", "seed", b"seed", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_scope: _TypeAlias = _typing.Literal["within", "within_text"]  # noqa: Y015
+    _WhichOneofArgType_scope: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_scope) -> _WhichOneofReturnType_scope | None: ...
+
+Global___DiffRequest: _TypeAlias = DiffRequest  # noqa: Y015
+
+@_typing.final
+class DiffPart(_message.Message):
+    """Those whom two versions of a rule have in common, or one has alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    REACHABLE_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many they are."""
+    reachable: _builtins.int
+    """How many of them can be reached."""
+    @_builtins.property
+    def sample(self) -> _ingest_service_pb2.Keys:
+        """Some of them chosen at random."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        reachable: _builtins.int = ...,
+        sample: _ingest_service_pb2.Keys | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sample", b"sample"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reachable", b"reachable", "sample", b"sample", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffPart: _TypeAlias = DiffPart  # noqa: Y015
+
+@_typing.final
+class DiffResponse(_message.Message):
+    """Response of Diff."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_TOTAL_FIELD_NUMBER: _builtins.int
+    NEW_TOTAL_FIELD_NUMBER: _builtins.int
+    BOTH_FIELD_NUMBER: _builtins.int
+    ONLY_OLD_FIELD_NUMBER: _builtins.int
+    ONLY_NEW_FIELD_NUMBER: _builtins.int
+    AUDIENCE_SIZE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    ENGINE_DURATION_FIELD_NUMBER: _builtins.int
+    old_total: _builtins.int
+    """How many match the old version."""
+    new_total: _builtins.int
+    """How many match the new version."""
+    audience_size: _builtins.int
+    """Every existing subscriber of the audience."""
+    revision: _builtins.int
+    """Revision that the answer reflects."""
+    @_builtins.property
+    def both(self) -> Global___DiffPart:
+        """Who matches both."""
+
+    @_builtins.property
+    def only_old(self) -> Global___DiffPart:
+        """Who matches the old version alone, and would be lost."""
+
+    @_builtins.property
+    def only_new(self) -> Global___DiffPart:
+        """Who matches the new version alone, and would be won."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The time that was taken for now."""
+
+    @_builtins.property
+    def engine_duration(self) -> _duration_pb2.Duration:
+        """Time spent in the engine."""
+
+    def __init__(
+        self,
+        *,
+        old_total: _builtins.int = ...,
+        new_total: _builtins.int = ...,
+        both: Global___DiffPart | None = ...,
+        only_old: Global___DiffPart | None = ...,
+        only_new: Global___DiffPart | None = ...,
+        audience_size: _builtins.int = ...,
+        revision: _builtins.int = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        engine_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "both", b"both", "engine_duration", b"engine_duration", "only_new", b"only_new", "only_old", b"only_old"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "audience_size", b"audience_size", "both", b"both", "engine_duration", b"engine_duration", "new_total", b"new_total", "old_total", b"old_total", "only_new", b"only_new", "only_old", b"only_old", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffResponse: _TypeAlias = DiffResponse  # noqa: Y015
 
 @_typing.final
 class GetSegmentHistoryRequest(_message.Message):

@@ -90,6 +90,16 @@ class QueryServiceStub:
                 request_serializer=headcount_dot_v1_dot_query__service__pb2.WatchRequest.SerializeToString,
                 response_deserializer=headcount_dot_v1_dot_query__service__pb2.WatchResponse.FromString,
                 _registered_method=True)
+        self.Forecast = channel.unary_unary(
+                '/headcount.v1.QueryService/Forecast',
+                request_serializer=headcount_dot_v1_dot_query__service__pb2.ForecastRequest.SerializeToString,
+                response_deserializer=headcount_dot_v1_dot_query__service__pb2.ForecastResponse.FromString,
+                _registered_method=True)
+        self.Diff = channel.unary_unary(
+                '/headcount.v1.QueryService/Diff',
+                request_serializer=headcount_dot_v1_dot_query__service__pb2.DiffRequest.SerializeToString,
+                response_deserializer=headcount_dot_v1_dot_query__service__pb2.DiffResponse.FromString,
+                _registered_method=True)
         self.GetSegmentHistory = channel.unary_unary(
                 '/headcount.v1.QueryService/GetSegmentHistory',
                 request_serializer=headcount_dot_v1_dot_query__service__pb2.GetSegmentHistoryRequest.SerializeToString,
@@ -194,6 +204,20 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Forecast(self, request, context):
+        """How many will enter and leave a rule or segment in the days to come if nothing but the clock moves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Diff(self, request, context):
+        """Two versions of a rule: how many match both, only the old one, only the new one, with samples.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSegmentHistory(self, request, context):
         """Sizes of a segment over time.
         """
@@ -279,6 +303,16 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=headcount_dot_v1_dot_query__service__pb2.WatchRequest.FromString,
                     response_serializer=headcount_dot_v1_dot_query__service__pb2.WatchResponse.SerializeToString,
+            ),
+            'Forecast': grpc.unary_unary_rpc_method_handler(
+                    servicer.Forecast,
+                    request_deserializer=headcount_dot_v1_dot_query__service__pb2.ForecastRequest.FromString,
+                    response_serializer=headcount_dot_v1_dot_query__service__pb2.ForecastResponse.SerializeToString,
+            ),
+            'Diff': grpc.unary_unary_rpc_method_handler(
+                    servicer.Diff,
+                    request_deserializer=headcount_dot_v1_dot_query__service__pb2.DiffRequest.FromString,
+                    response_serializer=headcount_dot_v1_dot_query__service__pb2.DiffResponse.SerializeToString,
             ),
             'GetSegmentHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSegmentHistory,
@@ -599,6 +633,60 @@ class QueryService:
             '/headcount.v1.QueryService/Watch',
             headcount_dot_v1_dot_query__service__pb2.WatchRequest.SerializeToString,
             headcount_dot_v1_dot_query__service__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Forecast(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headcount.v1.QueryService/Forecast',
+            headcount_dot_v1_dot_query__service__pb2.ForecastRequest.SerializeToString,
+            headcount_dot_v1_dot_query__service__pb2.ForecastResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headcount.v1.QueryService/Diff',
+            headcount_dot_v1_dot_query__service__pb2.DiffRequest.SerializeToString,
+            headcount_dot_v1_dot_query__service__pb2.DiffResponse.FromString,
             options,
             channel_credentials,
             insecure,

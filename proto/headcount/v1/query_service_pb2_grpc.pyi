@@ -57,6 +57,10 @@ class QueryServiceStub:
     """Which segments and rules a subscriber matches, and the node that fails where not."""
     Watch: _grpc.UnaryStreamMultiCallable[_query_service_pb2.WatchRequest, _query_service_pb2.WatchResponse]
     """Counts that move by themselves."""
+    Forecast: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ForecastRequest, _query_service_pb2.ForecastResponse]
+    """How many will enter and leave a rule or segment in the days to come if nothing but the clock moves."""
+    Diff: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.DiffRequest, _query_service_pb2.DiffResponse]
+    """Two versions of a rule: how many match both, only the old one, only the new one, with samples."""
     GetSegmentHistory: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.GetSegmentHistoryRequest, _query_service_pb2.GetSegmentHistoryResponse]
     """Sizes of a segment over time."""
     ParseRule: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ParseRuleRequest, _query_service_pb2.ParseRuleResponse]
@@ -95,6 +99,10 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """Which segments and rules a subscriber matches, and the node that fails where not."""
     Watch: _aio.UnaryStreamMultiCallable[_query_service_pb2.WatchRequest, _query_service_pb2.WatchResponse]  # type: ignore[assignment]
     """Counts that move by themselves."""
+    Forecast: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ForecastRequest, _query_service_pb2.ForecastResponse]  # type: ignore[assignment]
+    """How many will enter and leave a rule or segment in the days to come if nothing but the clock moves."""
+    Diff: _aio.UnaryUnaryMultiCallable[_query_service_pb2.DiffRequest, _query_service_pb2.DiffResponse]  # type: ignore[assignment]
+    """Two versions of a rule: how many match both, only the old one, only the new one, with samples."""
     GetSegmentHistory: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetSegmentHistoryRequest, _query_service_pb2.GetSegmentHistoryResponse]  # type: ignore[assignment]
     """Sizes of a segment over time."""
     ParseRule: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ParseRuleRequest, _query_service_pb2.ParseRuleResponse]  # type: ignore[assignment]
@@ -196,6 +204,22 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_query_service_pb2.WatchResponse], _abc.AsyncIterator[_query_service_pb2.WatchResponse]]:
         """Counts that move by themselves."""
+
+    @_abc_1.abstractmethod
+    def Forecast(
+        self,
+        request: _query_service_pb2.ForecastRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ForecastResponse, _abc.Awaitable[_query_service_pb2.ForecastResponse]]:
+        """How many will enter and leave a rule or segment in the days to come if nothing but the clock moves."""
+
+    @_abc_1.abstractmethod
+    def Diff(
+        self,
+        request: _query_service_pb2.DiffRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.DiffResponse, _abc.Awaitable[_query_service_pb2.DiffResponse]]:
+        """Two versions of a rule: how many match both, only the old one, only the new one, with samples."""
 
     @_abc_1.abstractmethod
     def GetSegmentHistory(

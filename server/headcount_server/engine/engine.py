@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import psutil
@@ -190,6 +191,12 @@ class Engine:
                 audience=audience,
                 revision=str(now),
             ) from None
+
+    @asynccontextmanager
+    async def still(self) -> AsyncGenerator[None, None]:
+        """Lets writes wait; see ``interface.Engine``."""
+        async with self.turn:
+            yield
 
     async def snapshot(self, name: str = "") -> SnapshotInfo:
         """Writes a snapshot of all audiences; goes on where the caller gives up."""

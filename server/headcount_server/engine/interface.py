@@ -7,6 +7,7 @@ awaits sees one revision of an audience.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -145,6 +146,10 @@ class Engine(Protocol):
             RevisionOutOfRange: it isn't reached within ``deadline_s`` seconds.
             Overloaded: too many calls wait for a revision.
         """
+        ...
+
+    def still(self) -> AbstractAsyncContextManager[None]:
+        """Lets writes wait while it is entered; reads go on. Nothing in it may wait for a write."""
         ...
 
     async def snapshot(self, name: str = "") -> SnapshotInfo:

@@ -12,12 +12,14 @@ from headcount_server.core.commands import Keys
 from headcount_server.core.query import Ask, Count
 from headcount_server.core.query.suggest import Suggestion
 from headcount_server.core.rules import tree
+from headcount_server.core.schema import KeyType
 from headcount_server.errors import HeadcountError, Violation
 from headcount_server.rpc.keys import set_keys
 from headcount_server.rpc.places import contract_place
 from headcount_server.rpc.questions import Asked
 from headcount_server.rpc.rules import span_message
 from headcount_server.rpc.status import FAULTS_MAX, add_faults, question_error
+from headcount_server.rpc.times import set_time
 
 if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
@@ -45,6 +47,33 @@ def set_counts(
             question_error(error, message.results.add().error)
         else:
             message.results.add(total=one.total, reachable=one.reachable)
+
+
+def set_forecast(
+    message: query_service_pb2.ForecastResponse, points: Sequence[query.ForecastPoint]
+) -> None:
+    """Fill in the points of a forecast."""
+    for point in points:
+        added = message.points.add(
+            total=point.total,
+            reachable=point.reachable,
+            entered_count=point.entered,
+            left_count=point.left,
+        )
+        set_time(added.time, point.time_us)
+
+
+def set_diff(message: query_service_pb2.DiffResponse, found: query.Diff, key_type: KeyType) -> None:
+    """Fill in what two versions of a rule have in common, and each alone."""
+    message.old_total, message.new_total = found.old_total, found.new_total
+    for target, part in (
+        (message.both, found.both),
+        (message.only_old, found.only_old),
+        (message.only_new, found.only_new),
+    ):
+        target.SetInParent()
+        target.total, target.reachable = part.total, part.reachable
+        set_keys(target.sample, part.sample, key_type)
 
 
 def set_explanation(

@@ -4,7 +4,9 @@ from headcount_server.core.query.ask import Ask
 from headcount_server.core.query.breakdown import Breakdown, By, breakdown
 from headcount_server.core.query.counting import Count, batch_count, count
 from headcount_server.core.query.describe import Description, describe
+from headcount_server.core.query.diff import Diff, DiffPart, diff
 from headcount_server.core.query.explain import ExplainNode, Explanation, explain
+from headcount_server.core.query.forecast import ForecastPoint, forecast
 from headcount_server.core.query.matching import MatchNode, MatchResult, match
 from headcount_server.core.query.members import members, page, sample
 from headcount_server.core.query.overlap import Overlap, overlap
@@ -12,8 +14,8 @@ from headcount_server.core.query.prepared import Prepared, prepare
 from headcount_server.core.query.tolerant import Checked, checked, faults
 
 __all__ = [
-    "Ask", "Breakdown", "By", "Checked", "Count", "Description", "ExplainNode", "Explanation",
-    "MatchNode", "MatchResult", "Overlap", "Prepared", "batch_count", "breakdown", "checked",
-    "count", "describe", "explain", "faults", "match", "members", "overlap", "page", "prepare",
-    "sample",
+    "Ask", "Breakdown", "By", "Checked", "Count", "Description", "Diff", "DiffPart", "ExplainNode",
+    "Explanation", "ForecastPoint", "MatchNode", "MatchResult", "Overlap", "Prepared",
+    "batch_count", "breakdown", "checked", "count", "describe", "diff", "explain", "faults",
+    "forecast", "match", "members", "overlap", "page", "prepare", "sample",
 ]  # fmt: skip

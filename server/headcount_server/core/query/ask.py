@@ -67,15 +67,16 @@ class Ask:
         self.now_us = now_us
         self.parameters = parameters or {}
         self.within = within
+        self._limits = limits
         self._binder = binder(audience, now_us, limits, parameters)
         self._evaluation = Evaluation(audience, self._binder.bound_segments)
         self._scope: Node = All()
         if within is not None:
             self._scope = self._binder.bind(within, "within")
-        self._reachable: Node | None = None
+        self.reachable: Node | None = None  # who can be reached; None: everyone
         self._reached: Node | None = None  # the same, optimised
         if audience.reachable is not None:
-            self._reachable = self._binder.bind(audience.reachable, "reachable")
+            self.reachable = self._binder.bind(audience.reachable, "reachable")
 
     @property
     def everyone(self) -> BitMap:
@@ -91,6 +92,11 @@ class Ask:
     def named_segments(self) -> tuple[str, ...]:
         """The segments that anything bound so far names, those that they use included."""
         return self._binder.named_segments
+
+    def at(self, now_us: int, audience: Audience | None = None) -> Ask:
+        """The same options at another ``now``, of the same audience or what has become of it."""
+        audience = self.audience if audience is None else audience
+        return Ask(audience, now_us, self.parameters, self.within, self._limits)
 
     def bind(self, rule: Rule) -> Node:
         """The bound rule, without the scope.
@@ -123,8 +129,8 @@ class Ask:
 
     def optimised(self, node: Node) -> tuple[Node, Node | None]:
         """A bound rule within the scope, and who can be reached, as they are evaluated."""
-        if self._reachable is not None and self._reached is None:
-            self._reached = optimise(self._reachable)
+        if self.reachable is not None and self._reached is None:
+            self._reached = optimise(self.reachable)
         return optimise(self.scoped(node)), self._reached
 
     @property

@@ -6,7 +6,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.keys import Keys, mix, stable_hash
+from headcount_server.core.keys import KeyDirectory, Keys, mix, stable_hash
 from headcount_server.core.query.ask import Ask
 from headcount_server.core.rules.tree import Rule
 
@@ -40,11 +40,17 @@ def sample(ask: Ask, rule: Rule, size: int, seed: str) -> tuple[Keys, int]:
 
     Members are ranked by a hash of key and seed; the first ``size`` are taken.
     """
-    rows = bitmaps.to_array(ask.members(rule))
-    ranks = mix(ask.audience.keys.hashes(rows) ^ np.uint64(stable_hash(seed)))
-    if size < len(rows):
+    rows = ask.members(rule)
+    return sampled(ask.audience.keys, rows, size, seed), len(rows)
+
+
+def sampled(directory: KeyDirectory, rows: BitMap, size: int, seed: str) -> Keys:
+    """Keys of random rows out of some, the same ones for the same seed and keys. O(rows)."""
+    among = bitmaps.to_array(rows)
+    ranks = mix(directory.hashes(among) ^ np.uint64(stable_hash(seed)))
+    if size < len(among):
         chosen = np.argpartition(ranks, size)[:size]
-        order = chosen[np.lexsort((rows[chosen], ranks[chosen]))]
+        order = chosen[np.lexsort((among[chosen], ranks[chosen]))]
     else:
-        order = np.lexsort((rows, ranks))
-    return ask.audience.keys.keys(rows[order]), len(rows)
+        order = np.lexsort((among, ranks))
+    return directory.keys(among[order])
