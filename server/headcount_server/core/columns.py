@@ -106,12 +106,18 @@ class Column:
     def take(self, rows: NDArray[np.uint32]) -> Values:
         """The value of each row, in the order of ``rows`` (any order, repeated or not), anew."""
         result = np.empty(len(rows), dtype=self.dtype)
+        local = (rows & _LOCAL).astype(np.intp)
         for block, index in by_block(rows):
             page = self._pages.get(block)
             if page is None or not len(page.values):
                 result[index] = self.fill
+            elif isinstance(index, slice) and page.locals is None:
+                # Most often: a page that has all rows, into its place without a copy.
+                page.values.take(local[index], mode="clip", out=result[index])
+                if len(page.values) < BLOCK_ROWS:
+                    result[index][local[index] >= len(page.values)] = self.fill
             else:
-                result[index] = self._take_page(page, rows[index] & _LOCAL)
+                result[index] = self._take_page(page, local[index])
         return result
 
     def pages(self) -> Iterator[tuple[int, Values]]:
@@ -255,7 +261,7 @@ class Column:
         last &= self._differs(merged)
         return _Page(merged[last], both[last])
 
-    def _take_page(self, page: _Page, local: NDArray[np.uint32]) -> Values:
+    def _take_page(self, page: _Page, local: NDArray[np.intp]) -> Values:
         if page.locals is None:
             taken = page.values.take(local, mode="clip")
             if int(local.max()) >= len(page.values):

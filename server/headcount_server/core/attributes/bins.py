@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.postings import Keys, grouped, make_keys, toggled
 from headcount_server.limits import INT64_MAX, INT64_MIN
 
-BINS = 192  # of about equal size, besides those of single values
+BINS = 128  # of about equal size, besides those of single values
 _EXACT_MAX = 128  # so many different values have a bin each
 _SAMPLE_MAX = 1 << 16  # values that the edges are chosen from
-_STRIDE = 16  # bins from one kept union to the next
+_STRIDE = 4  # bins from one kept union to the next
+_LOADED_MAX = 8  # bins whose values are kept beside their rows
 _CARRIED_MAX = 4096  # changes after which a kept union is made anew
 _LOPSIDED = 8  # times its fair share that a bin of several values may hold
 
@@ -55,6 +57,7 @@ class Bins:
         self.sizes = np.fromiter(map(len, self.rows), np.int64, len(edges))
         self._firsts: dict[int, BitMap] = {}  # number of bins -> union of so many first bins
         self._older: dict[int, _Older] = {}  # the same of bins before small changes
+        self._loaded: dict[int, tuple[Rows, Integers]] = {}  # the one asked for last comes last
 
     def keys(self, values: Integers, rows: Rows) -> Keys:
         """What to toggle for rows that get or lose values."""
@@ -95,34 +98,57 @@ class Bins:
             stop -= 1
         return start, max(start, stop), [i for i in across if self.sizes[i]]
 
-    def between(self, start: int, stop: int) -> BitMap:
-        """The rows of the bins from ``start`` up to but not including ``stop``."""
-        low, high = -(-start // _STRIDE) * _STRIDE, stop // _STRIDE * _STRIDE
-        if high - low < _STRIDE:
-            return bitmaps.union(self.rows[start:stop])
-        middle = self._first(high)
-        if low:
-            middle = middle - self._first(low)
-        return bitmaps.union([middle, *self.rows[start:low], *self.rows[high:stop]])
+    def between(self, start: int, stop: int, everyone: BitMap) -> Pieces:
+        """The rows of the bins from ``start`` up to but not including ``stop``.
 
-    def count_between(self, start: int, stop: int, within: BitMap) -> int:
-        """How many of ``within`` are in those bins. Materialises nothing but kept unions."""
-        low, high = -(-start // _STRIDE) * _STRIDE, stop // _STRIDE * _STRIDE
-        if high - low < _STRIDE:
-            return _count(self.rows[start:stop], within)
-        total = _count(self.rows[start:low], within) + _count(self.rows[high:stop], within)
-        total += self._first(high).intersection_cardinality(within)
-        return total - (self._first(low).intersection_cardinality(within) if low else 0)
+        Args:
+            everyone: the rows of all bins.
+        """
+        if stop - start <= _STRIDE:
+            return Pieces(tuple(rows for rows in self.rows[start:stop] if rows))
+        upper = Pieces((everyone,)) if stop == len(self.edges) else self._below(stop)
+        lower = self._below(start)
+        return Pieces((*upper.plus, *lower.minus), (*upper.minus, *lower.plus))
+
+    def members(self, i: int, take: Callable[[Rows], Integers], low: int, high: int) -> BitMap:
+        """The rows of bin ``i`` whose value lies in the range.
+
+        Args:
+            take: gives the values of rows, which are those that the bins were made of.
+        """
+        rows, values = self.loaded(i, take)
+        return bitmaps.from_sorted(rows[(values >= low) & (values <= high)])
+
+    def loaded(self, i: int, take: Callable[[Rows], Integers]) -> tuple[Rows, Integers]:
+        """The rows of bin ``i``, ascending, and their values; kept for the bins last asked for."""
+        found = self._loaded.pop(i, None)
+        if found is None:
+            rows = bitmaps.to_array(self.rows[i])
+            found = (rows, take(rows))
+            if len(self._loaded) >= _LOADED_MAX:
+                del self._loaded[next(iter(self._loaded))]
+        self._loaded[i] = found
+        return found
 
     def nbytes(self) -> int:
         """Bytes of memory."""
-        return sum(map(bitmaps.nbytes, [*self.rows, *self._firsts.values()]))
+        loaded = sum(rows.nbytes + values.nbytes for rows, values in self._loaded.values())
+        return loaded + sum(map(bitmaps.nbytes, [*self.rows, *self._firsts.values()]))
+
+    def _below(self, bin: int) -> Pieces:
+        """The rows of the first bins, from the nearest kept union."""
+        kept = (bin + _STRIDE // 2) // _STRIDE * _STRIDE
+        kept = min(kept, len(self.edges) // _STRIDE * _STRIDE)
+        first = (self._first(kept),) if kept else ()
+        if kept <= bin:
+            return Pieces((*first, *(rows for rows in self.rows[kept:bin] if rows)))
+        return Pieces(first, tuple(rows for rows in self.rows[bin:kept] if rows))
 
     def _first(self, count: int) -> BitMap:
         known = self._firsts.get(count)
         if known is None and count in self._older:
             rows, changes = self._older.pop(count)
-            known = self._firsts[count] = rows ^ _below(changes, count)
+            known = self._firsts[count] = rows ^ _toggled_below(changes, count)
         if known is None:
             below = max((c for c in self._firsts if c < count), default=0)
             parts = [self._firsts[below]] if below else []
@@ -141,20 +167,9 @@ def make_bins(values: Integers, rows: Rows) -> Bins:
     return Bins(edges, grouped(slots, rows, len(edges)))
 
 
-def members(rows: BitMap, take: Callable[[Rows], Integers], low: int, high: int) -> Rows:
-    """Those of the rows whose value lies in the range, ascending."""
-    asked = bitmaps.to_array(rows)
-    values = take(asked)
-    return asked[(values >= low) & (values <= high)]
-
-
-def _below(changes: Sequence[Keys], count: int) -> BitMap:
+def _toggled_below(changes: Sequence[Keys], count: int) -> BitMap:
     """The rows that keys toggle in the union of the first ``count`` bins."""
     limit = np.uint64(count) << np.uint64(32)
     keys = np.concatenate([change[change < limit] for change in changes])
     rows, often = np.unique(keys.astype(np.uint32), return_counts=True)
     return bitmaps.from_sorted(rows[often % 2 == 1])
-
-
-def _count(rows: Sequence[BitMap], within: BitMap) -> int:
-    return sum(part.intersection_cardinality(within) for part in rows if part)

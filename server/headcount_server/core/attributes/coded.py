@@ -40,9 +40,7 @@ class CodedIndex(AttributeIndex):
 
     def select(self, test: TextTest) -> BitMap:
         """Rows of which some spelling passes. O(values asked) for OneOf, else O(spellings)."""
-        held = self.spellings()
-        passing = [code for code in self.dictionary.select(test) if code < len(held)]
-        return bitmaps.union(held[code] for code in passing)
+        return bitmaps.union(self._passing(test))
 
     def spellings(self) -> list[BitMap]:
         """Code -> rows that hold the spelling; not to be modified."""
@@ -66,6 +64,12 @@ class CodedIndex(AttributeIndex):
     @abstractmethod
     def _pairs(self) -> tuple[Codes, Codes]:
         """The code and the row of every pair, rows ascending."""
+
+    def _passing(self, test: TextTest) -> list[BitMap]:
+        """The rows of each spelling that passes and that somebody holds."""
+        held = self.spellings()
+        codes = (code for code in self.dictionary.select(test) if code < len(held))
+        return [rows for code in codes if (rows := held[code])]
 
     def _build(self) -> list[BitMap]:
         return grouped(*self._pairs(), len(self.dictionary))

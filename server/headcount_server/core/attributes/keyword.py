@@ -11,10 +11,11 @@ from pyroaring import BitMap
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.base import Rows, ascending
 from headcount_server.core.attributes.coded import CodedIndex, Codes
+from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.postings import Derived, make_keys
 from headcount_server.core.columns import Column
 from headcount_server.core.schema import AttributeSchema
-from headcount_server.core.texts import Dictionary, fold
+from headcount_server.core.texts import Dictionary, TextTest, fold
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 
@@ -34,6 +35,10 @@ class KeywordIndex(CodedIndex):
     def __init__(self, schema: AttributeSchema) -> None:
         super().__init__(schema)
         self.codes = Column(np.uint32, NO_CODE)
+
+    def pieces(self, test: TextTest) -> Pieces:
+        """The rows of ``select``: spellings of one string each have no row in common."""
+        return Pieces(tuple(self._passing(test)))
 
     def counts(self, members: BitMap) -> list[tuple[str, int]]:
         """As said there; by bitmaps where spellings are few, else by the members' codes."""

@@ -21,6 +21,7 @@ from headcount_server.core.attributes import bins
 from headcount_server.core.attributes.base import AttributeIndex, Rows, ascending, membership
 from headcount_server.core.attributes.bins import Bins, Integers
 from headcount_server.core.attributes.parts import COUNTS, Part, parts_of
+from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.postings import Derived, grouped, make_keys, toggled
 from headcount_server.core.calendar import Calendar
 from headcount_server.core.columns import Column
@@ -62,32 +63,24 @@ class NumberIndex(AttributeIndex):
 
     def range(self, low: int | None, high: int | None) -> BitMap:
         """Rows with ``low <= value <= high``; None is unbounded, any integers are allowed."""
-        ends = _ends(low, high)
-        if ends is None:
-            return bitmaps.EMPTY
-        if ends == (INT64_MIN, INT64_MAX):
-            return self.exists
-        held = self._bins()
-        start, stop, across = held.find(*ends)
-        parts = [held.between(start, stop)]
-        for i in across:
-            found = bins.members(held.rows[i], self._values.take, *ends)
-            parts.append(bitmaps.from_sorted(found))
-        return bitmaps.union(parts)
+        return self.range_pieces(low, high).rows()
 
     def range_count(self, low: int | None, high: int | None, within: BitMap) -> int:
         """How many of ``within`` are in ``range(low, high)``, which isn't materialised."""
+        return self.range_pieces(low, high).count(within)
+
+    def range_pieces(self, low: int | None, high: int | None) -> Pieces:
+        """The rows of ``range(low, high)`` as a sum of kept unions, bins, and parts of bins."""
         ends = _ends(low, high)
         if ends is None:
-            return 0
+            return Pieces(())
         if ends == (INT64_MIN, INT64_MAX):
-            return self.exists.intersection_cardinality(within)
+            return Pieces((self.exists,))
         held = self._bins()
         start, stop, across = held.find(*ends)
-        total = held.count_between(start, stop, within)
-        for i in across:
-            total += len(bins.members(held.rows[i] & within, self._values.take, *ends))
-        return total
+        whole = held.between(start, stop, self.exists)
+        parts = [held.members(i, self._values.take, *ends) for i in across]
+        return Pieces((*whole.plus, *filter(None, parts)), whole.minus)
 
     def values_in(self, values: Sequence[int]) -> BitMap:
         """Rows whose value is one of ``values`` (any order; those past 64 bits match nobody)."""
@@ -98,13 +91,13 @@ class NumberIndex(AttributeIndex):
         slots = np.searchsorted(held.edges, wanted, side="right") - 1
         parts: list[BitMap] = []
         for slot in np.unique(slots).tolist():
-            rows = bitmaps.to_array(held.rows[slot])
             inside = wanted[slots == slot]
             start, stop, _ = held.find(int(inside[0]), int(inside[-1]))
             if len(inside) == 1 and (start, stop) == (slot, slot + 1):
                 parts.append(held.rows[slot])
-            elif len(rows):
-                parts.append(bitmaps.from_sorted(rows[_one_of(self._values.take(rows), inside)]))
+            elif held.rows[slot]:
+                rows, of_rows = held.loaded(slot, self._values.take)
+                parts.append(bitmaps.from_sorted(rows[_one_of(of_rows, inside)]))
         return bitmaps.union(parts)
 
     def nth(self, place: int, greatest: bool) -> int:

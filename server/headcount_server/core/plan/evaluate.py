@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.plan.lookup import costs_by_the_row, look_up
+from headcount_server.core.attributes.pieces import Pieces
+from headcount_server.core.plan.intersect import Operand, Unbuilt, in_order
+from headcount_server.core.plan.lookup import costs_by_the_row, is_a_sum, look_up, pieces_of
 from headcount_server.core.plan.lookup_cache import stamp_of
 from headcount_server.core.plan.nodes import (
     All,
@@ -90,6 +92,7 @@ class Evaluation:
         self._audience = audience
         self._segments = segments
         self._known: dict[Node, BitMap] = {}
+        self._sought: set[Node] = set()  # nodes that were looked for in the cache
 
     def rows(self, node: Node) -> BitMap:
         """The rows of a bound rule; not to be modified."""
@@ -102,7 +105,7 @@ class Evaluation:
     def count_reachable(self, node: Node, reachable: Node | None) -> tuple[int, int]:
         """How many rows a bound rule has, and how many of them another one has too.
 
-        The rows are built once for both numbers.
+        All but the last step is taken once for both numbers.
 
         Args:
             node: optimised.
@@ -111,20 +114,32 @@ class Evaluation:
         if reachable is None:
             total = self._count(node)
             return total, total
-        rows = self._rows(node)
-        return len(rows), rows.intersection_cardinality(self._rows(reachable))
+        return self._counts(node, reachable)
 
     def _count(self, node: Node) -> int:
-        everyone = self._audience.everyone
-        if node in self._known:
-            return len(self._known[node])
         if isinstance(node, Not):
-            return len(everyone) - self._count(node.node)
-        if isinstance(node, And):
-            return self._count_intersection(node)
-        if isinstance(node, Or) and len(node.nodes) == 2:
+            return len(self._audience.everyone) - self._count(node.node)
+        if isinstance(node, Or) and len(node.nodes) == 2 and node not in self._known:
             return self._rows(node.nodes[0]).union_cardinality(self._rows(node.nodes[1]))
-        return len(self._rows(node))
+        return self._unbuilt(node).count()
+
+    def _counts(self, node: Node, other: Node) -> tuple[int, int]:
+        if isinstance(node, Not):
+            total, shared = self._counts(node.node, other)
+            return len(self._audience.everyone) - total, self._count(other) - shared
+        found = self._unbuilt(node)
+        if node == other or (isinstance(node, And) and other in node.nodes):
+            total = found.count()
+            return total, total
+        return found.count(), found.within(self._rows(other)).count()
+
+    def _unbuilt(self, node: Node) -> Unbuilt:
+        if node not in self._known:
+            if isinstance(node, And):
+                return self._intersect(node)
+            if self._in_pieces(node):
+                return Unbuilt(None, pieces_of(self._audience, node))
+        return Unbuilt(self._rows(node))
 
     def _rows(self, node: Node) -> BitMap:
         known = self._known.get(node)
@@ -139,8 +154,9 @@ class Evaluation:
     def _kept(self, node: Node) -> BitMap | None:
         """The rows of a look-up that is asked again and again; None for any other node."""
         stamp = stamp_of(self._audience, node)
-        if stamp is None:
+        if stamp is None or node in self._sought:
             return None
+        self._sought.add(node)
         cache = self._audience.lookups
         rows = cache.get(node, stamp)
         if rows is None and cache.is_due(node):
@@ -152,10 +168,7 @@ class Evaluation:
         if isinstance(node, Not):
             return self._audience.everyone - self._rows(node.node)
         if isinstance(node, And):
-            result, last, negated = self._intersect(node)
-            if last is None:
-                return result
-            return result - last if negated else result & last
+            return self._intersect(node).rows()
         if isinstance(node, Or):
             return bitmaps.union([self._rows(part) for part in node.nodes])
         if isinstance(node, AtLeast):
@@ -179,39 +192,51 @@ class Evaluation:
                 break
         return self._known[node]
 
-    def _count_intersection(self, node: And) -> int:
-        result, last, negated = self._intersect(node)
-        if last is None:
-            return len(result)
-        if negated:
-            return result.difference_cardinality(last)
-        return result.intersection_cardinality(last)
+    def _in_pieces(self, node: Node) -> bool:
+        """Whether a look-up is a sum of bitmaps that is best counted as it is."""
+        if node in self._known or not is_a_sum(self._audience, node):
+            return False
+        rows = self._kept(node)
+        if rows is not None:
+            self._known[node] = rows
+        return rows is None
 
-    def _intersect(self, node: And) -> tuple[BitMap, BitMap | None, bool]:
-        """All but the last step of an intersection: (so far, last operand or None, negated)."""
-        plus, minus, late = self._operands(node)
-        operands = [(rows, False) for rows in sorted(plus, key=len)]
-        operands += [(rows, True) for rows in sorted(minus, key=len, reverse=True)]
-        if not plus:
-            operands.insert(0, (self._audience.everyone, False))
-        result = operands[0][0]
-        for place, (rows, negated) in enumerate(operands[1:], 2):
+    def _intersect(self, node: And) -> Unbuilt:
+        """All but the last step of an intersection."""
+        early, late = self._split(node)
+        loose = None if late else self._loosest(early)
+        operands = [
+            Operand(self._rows(leaf), part is not leaf) for part, leaf in early if part is not loose
+        ]
+        ordered = in_order(operands, len(self._audience.everyone), bool(late) or loose is not None)
+        if ordered and not ordered[0].negated:
+            result = ordered.pop(0).rows
+        else:
+            result = self._audience.everyone
+        last = ordered.pop() if ordered and not late and loose is None else None
+        for operand in ordered:
             if not result:
-                return bitmaps.EMPTY, None, False
-            if place == len(operands) and not late:
-                return result, rows, negated
-            result = result - rows if negated else result & rows
-        for place, part in enumerate(late, 1):
+                return Unbuilt(bitmaps.EMPTY)
+            result = result - operand.rows if operand.negated else result & operand.rows
+        if late:
+            return self._look_up_last(result, late)
+        if loose is not None:
+            leaf = loose.node if isinstance(loose, Not) else loose
+            return Unbuilt(result, pieces_of(self._audience, leaf), isinstance(loose, Not))
+        if last is not None:
+            return Unbuilt(result, Pieces((last.rows,)), last.negated)
+        return Unbuilt(result)
+
+    def _look_up_last(self, result: BitMap, late: list[tuple[Node, Node]]) -> Unbuilt:
+        for place, (part, leaf) in enumerate(late, 1):
             if not result:
-                return bitmaps.EMPTY, None, False
-            negated = isinstance(part, Not)
-            leaf = part.node if isinstance(part, Not) else part
+                return Unbuilt(bitmaps.EMPTY)
             rows = self._known.get(leaf)
             rows = self._build(leaf, result) if rows is None else rows
             if place == len(late):
-                return result, rows, negated
-            result = result - rows if negated else result & rows
-        return result, None, False
+                return Unbuilt(result, Pieces((rows,)), part is not leaf)
+            result = result - rows if part is not leaf else result & rows
+        return Unbuilt(result)
 
     def _is_late(self, leaf: Node) -> bool:
         """Whether a look-up is best asked last, among those who are left."""
@@ -222,19 +247,26 @@ class Evaluation:
             self._known[leaf] = rows
         return rows is None
 
-    def _operands(self, node: And) -> tuple[list[BitMap], list[BitMap], list[Node]]:
-        """Operands to intersect, to take away, and those to look up last among the rest."""
-        plus: list[BitMap] = []
-        minus: list[BitMap] = []
-        late: list[Node] = []
+    def _split(self, node: And) -> tuple[list[tuple[Node, Node]], list[tuple[Node, Node]]]:
+        """The parts of an intersection, each with what it negates or itself again; apart from
+        them those that are best looked up last."""
+        early: list[tuple[Node, Node]] = []
+        late: list[tuple[Node, Node]] = []
         for part in node.nodes:
             leaf = part.node if isinstance(part, Not) else part
             if self._is_late(leaf):
-                late.append(part)
-            elif isinstance(leaf, Nothing | All):
-                continue
-            elif isinstance(part, Not):
-                minus.append(self._rows(leaf))
-            else:
-                plus.append(self._rows(part))
-        return plus, minus, late
+                late.append((part, leaf))
+            elif not isinstance(leaf, Nothing | All):
+                early.append((part, leaf))
+        return early, late
+
+    def _loosest(self, parts: list[tuple[Node, Node]]) -> Node | None:
+        """The part of an intersection that costs most to build and isn't needed built, if any."""
+        most, found = 1, None
+        for part, leaf in parts:
+            if self._in_pieces(leaf):
+                pieces = pieces_of(self._audience, leaf)
+                number = len(pieces.plus) + len(pieces.minus)
+                if number > most:
+                    most, found = number, part
+        return found

@@ -16,6 +16,7 @@ from headcount_server.core.attributes.boolean import BooleanIndex
 from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
 from headcount_server.core.attributes.number import NumberIndex
+from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.text import TextIndex
 from headcount_server.core.events.answers import evaluate as aggregated
 from headcount_server.core.events.evaluate import evaluate as did_at_least
@@ -93,6 +94,25 @@ def look_up(audience: Audience, leaf: Leaf, within: BitMap | None = None) -> Bit
         return audience.everyone
     assert isinstance(leaf, Nothing)
     return bitmaps.EMPTY
+
+
+def is_a_sum(audience: Audience, node: Node) -> bool:
+    """Whether ``pieces_of`` knows a look-up as a sum of bitmaps."""
+    if isinstance(node, TextMatch) and node.attribute != "key":
+        return isinstance(audience.attributes[node.attribute], KeywordIndex)
+    return isinstance(node, NumberRange)
+
+
+def pieces_of(audience: Audience, node: Node) -> Pieces:
+    """The rows of a look-up that ``is_a_sum``."""
+    if isinstance(node, TextMatch):
+        index = audience.attributes[node.attribute]
+        assert isinstance(index, KeywordIndex)
+        return index.pieces(node.test)
+    assert isinstance(node, NumberRange)
+    index = audience.index(node.attribute)
+    assert isinstance(index, NumberIndex)
+    return index.range_pieces(node.low, node.high)
 
 
 def costs_by_the_row(audience: Audience, node: Node) -> bool:
