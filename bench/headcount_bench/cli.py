@@ -15,6 +15,7 @@ from headcount_bench.faults import BenchFault
 COMMANDS = {  # name: what it does, for the list of commands
     "generate": "Make up subscribers and a year of their events, as Parquet files.",
     "engine": "Load them in this process, and ask the standard questions.",
+    "load": "Open-loop load on a server over gRPC, with writes streaming in.",
     "counts": "Counts over gRPC of a server of its own with made-up data.",
 }
 
@@ -57,5 +58,5 @@ def main() -> None:
       headcount-bench engine --data data/1m
       headcount-bench counts --subscribers 1000000
 
-    Exit codes: 0 done, 2 wrong usage, 3 what this machine or a server can't do.
+    Exit codes: 0 done, 2 wrong usage, 3 what this machine or a server can't do, 4 no server there.
     """

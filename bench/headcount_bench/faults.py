@@ -4,6 +4,7 @@ from __future__ import annotations
 
 WRONG_USE = 2  # exit codes, as those of `headcount`
 FAILED = 3
+UNREACHABLE = 4
 
 
 class BenchFault(Exception):
@@ -11,7 +12,8 @@ class BenchFault(Exception):
 
     Args:
         message: for people; says what would be right.
-        exit_code: 2 for what was asked wrongly, 3 for what this machine or a server can't do.
+        exit_code: 2 for what was asked wrongly, 3 for what this machine or a server can't do,
+            4 for a server that isn't there.
     """
 
     def __init__(self, message: str, exit_code: int = WRONG_USE) -> None:
