@@ -77,6 +77,35 @@ class Bins:
         }
         return changed
 
+    def without(self, erased: BitMap, values: Integers, take: Callable[[Rows], Integers]) -> Bins:
+        """The bins without some rows, and without edges that nobody's value explains any more.
+
+        O(rows of the bins that held one of the erased).
+
+        Args:
+            erased: the rows.
+            values: the values that they had.
+            take: the values of rows by now.
+        """
+        rows = list(self.rows)
+        for i in np.unique(np.searchsorted(self.edges, values, side="right") - 1).tolist():
+            rows[i] = rows[i] - erased
+        kept = np.ones(len(rows), np.bool_)
+        for i in range(1, len(rows)):  # nobody is on either side of it
+            kept[i] = bool(rows[i]) or bool(rows[i - 1])
+        for value in np.unique(values).tolist():  # an edge at the value, and one after it
+            i = int(np.searchsorted(self.edges, value, side="right")) - 1
+            if not bool((take(bitmaps.to_array(rows[i])) == value).any()):
+                kept[i] &= int(self.edges[i]) != value or i == 0
+                if i + 1 < len(rows) and int(self.edges[i + 1]) == value + 1:
+                    kept[i + 1] = False
+        starts = np.flatnonzero(kept).tolist()
+        merged = [
+            rows[start] if stop == start + 1 else bitmaps.union(rows[start:stop])
+            for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True)
+        ]
+        return Bins(self.edges[kept], merged)
+
     def is_lopsided(self) -> bool:
         """Whether a bin of several values holds far more rows than its share."""
         widths = self.edges[1:] - 1 > self.edges[:-1]

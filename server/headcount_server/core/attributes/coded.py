@@ -95,7 +95,11 @@ class CodedIndex(AttributeIndex):
         return [(text, sums[value]) for value, text in shown.items() if sums[value]]
 
     def _drop_unheld(self) -> bool:
-        """Forget the spellings that nobody holds; whether there were any."""
+        """Forget who held what, and the spellings that nobody holds; whether there were any."""
+        if self._postings.is_rooted():
+            self.spellings()
+        else:
+            self._postings = Derived()
         if not self._dropped:
             return False
         self._dropped = False

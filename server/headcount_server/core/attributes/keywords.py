@@ -170,6 +170,10 @@ class KeywordsIndex(CodedIndex):
         self._codes.remove(gone, at_once=True)
         self._resized(rows)
         self.exists = self.exists - rows
+        if self._sizes.is_rooted():
+            self._sizes.get(self._apply_sizes, self._build_sizes)
+        else:
+            self._sizes = Derived()
         return self._drop_unheld()
 
     def _pairs(self) -> tuple[Codes, Codes]:

@@ -244,9 +244,19 @@ class NumberIndex(AttributeIndex):
     def _erase(self, rows: BitMap) -> bool:
         gone = bitmaps.to_array(rows)
         old = self._values.take(gone)
+        state = None
+        if self._derived.is_rooted():  # with what was collected, which may be of the erased, too
+            state = self._derived.get(self._apply, self._build)
         self._values.put(gone, 0)
         self.exists = self.exists - rows
-        self._change(_Change(gone, old, gone[:0], old[:0]))
+        self._derived = Derived()
+        if state is not None:
+            held = state.bins.without(rows, old, self._values.take)
+            self._derived = Derived(_State(held, state.changes + len(gone)))
+        for part, derived in self._parts.items():
+            known = derived.known
+            kept = None if known is None else [held - rows for held in known]
+            self._parts[part] = Derived(kept)
         return False
 
     def _change(self, change: _Change) -> None:

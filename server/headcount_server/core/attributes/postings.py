@@ -129,6 +129,11 @@ class Derived(Generic[_Value, _Change]):
             self.pending = 0
         return self._value
 
+    @property
+    def known(self) -> _Value | None:
+        """The value where it was computed already."""
+        return self._value
+
     def is_rooted(self) -> bool:
         """Whether a value was known, when the chain began, that this one can be derived from."""
         return self._is_rooted or self._value is not None

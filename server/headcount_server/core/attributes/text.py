@@ -136,6 +136,11 @@ class TextIndex(AttributeIndex):
         self._touch(rows)
         return bitmaps.from_sorted(rows)
 
+    def erase(self, rows: BitMap) -> BitMap:
+        """As of every index; also what rows without a value had once."""
+        self._values.remove(bitmaps.to_array(rows - self.exists), at_once=True)
+        return super().erase(rows)
+
     def _erase(self, rows: BitMap) -> bool:
         gone = bitmaps.to_array(rows)
         self._values.remove(gone, at_once=True)

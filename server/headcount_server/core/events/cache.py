@@ -94,6 +94,13 @@ class BucketCache:
                 self._entries[key] = (*changed, new_size)
                 self._bytes += new_size - size
 
+    def forget(self, concerns: Callable[[Hashable], bool]) -> None:
+        """Drop some subjects and every entry of theirs. O(entries)."""
+        gone = {number for subject, number in self._numbers.items() if concerns(subject)}
+        for key in [key for key in self._entries if key[0] in gone]:
+            self._drop(key)
+        self._numbers = {s: number for s, number in self._numbers.items() if number not in gone}
+
     def clear(self) -> None:
         """Drop everything."""
         self._entries.clear()

@@ -179,7 +179,20 @@ def without_rows(chunk: Chunk, rows: Rows) -> tuple[Chunk | None, Events | None]
     keep = np.ones(len(chunk), dtype=np.bool_)
     keep[gone] = False
     lost = chunk.unpack(gone)
-    return (chunk.take(np.flatnonzero(keep)) if keep.any() else None), lost
+    if not keep.any():
+        return None, lost
+    rest = chunk.take(np.flatnonzero(keep))
+    return (merged([rest]) if _is_shaped_by(chunk, lost) else rest), lost
+
+
+def _is_shaped_by(chunk: Chunk, events: Events) -> bool:
+    """Whether what packs a chunk's columns may tell of some of its events."""
+    if int(events.times.min()) == chunk.first_time or int(events.times.max()) == chunk.last_time:
+        return True
+    return any(
+        bool((events.measures[name][0] == measure.values.base).any())
+        for name, measure in chunk.measures.items()
+    )
 
 
 def places_of_rows(sorted_rows: Rows, wanted: Rows) -> NDArray[np.intp]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +142,8 @@ class EventStore(EventView):
         state.era += 1
         for name, spellings in state.spellings.items():
             state.spellings[name] = spellings.after_loss(gone.codes[name])
+            if state.spellings[name] is not spellings:
+                self.cache.forget(self._asks_for_values)
         self._erase_cached(rows, renamed)
 
     def compact(self) -> None:
@@ -240,6 +243,18 @@ class EventStore(EventView):
                 lost.append(gone)
                 renamed[chunk.id] = 0 if rest is None else rest.id
         return tuple(kept)
+
+    def _asks_for_values(self, subject: object) -> bool:
+        """Whether a cached subject names values, which may be gone, of this type's dimensions."""
+        if not isinstance(subject, tuple):
+            return False
+        sources = [part for part in subject if isinstance(part, Source)]
+        if not any(source.event == self.schema.name for source in sources):
+            return False
+        plain = Source | str | int | Enum | None
+        return any(source.where is not None for source in sources) or not all(
+            isinstance(part, plain) for part in subject
+        )
 
     def _erase_cached(self, rows: BitMap, renamed: Mapping[int, int]) -> None:
         """Subtract the rows from what is cached of this type alone; drop what others share.
