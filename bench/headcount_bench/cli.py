@@ -17,6 +17,7 @@ COMMANDS = {  # name: what it does, for the list of commands
     "engine": "Load them in this process, and ask the standard questions.",
     "load": "Open-loop load on a server over gRPC, with writes streaming in.",
     "counts": "Counts over gRPC of a server of its own with made-up data.",
+    "compare": "The same questions to Headcount and to other engines, over the same files.",
 }
 
 

@@ -1,0 +1,251 @@
+"""What a comparison found, as tables, JSON lines and a plot.
+
+A ratio is an engine's median by the median of Headcount's cold asks beside it: how many times
+longer it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from headcount_bench.compare.run import COLD, HEADCOUNT, Figure, Outcome
+from headcount_bench.faults import FAILED, BenchFault
+from headcount_bench.resources import in_units
+from headcount_bench.workload.dataset import Manifest
+from headcount_bench.workload.questions import QUESTIONS, STANDARD
+
+RAW = "raw"
+RAW_TIMES = 10.0  # the target: so many times faster than the fastest engine on raw data
+_TITLES = {one.id: one.title for one in QUESTIONS}
+_STANDARD = frozenset(one.id for one in STANDARD)
+
+Line = Mapping[str, Any]
+Cells = list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a question's targets are met.
+
+    Attributes:
+        raw: the fastest engine on raw data; None where none answered.
+        kept: the fastest on tables or bitmaps made beforehand, but for Redis.
+        redis: Redis.
+    """
+
+    question: str
+    raw: Figure | None
+    kept: Figure | None
+    redis: Figure | None
+    ratios: tuple[float | None, float | None, float | None]
+
+    @property
+    def is_met(self) -> bool:
+        """Ten times faster than raw data, and faster than the others."""
+        raw, kept, redis = self.ratios
+        return all(
+            ratio is None or ratio >= least
+            for ratio, least in ((raw, RAW_TIMES), (kept, 1.0), (redis, 1.0))
+        )
+
+
+def ratio(figure: Figure, outcome: Outcome) -> float:
+    """How many times longer than Headcount's cold ask beside it."""
+    return figure.median_ms / _peer(figure, outcome).median_ms
+
+
+def verdicts(outcome: Outcome) -> list[Verdict]:
+    """For each question the fastest other engine of each kind."""
+    found: list[Verdict] = []
+    for name in dict.fromkeys(figure.question for figure in outcome.figures):
+        others = [
+            figure
+            for figure in outcome.figures
+            if figure.question == name and figure.engine != HEADCOUNT and not figure.why
+        ]
+        raw = [figure for figure in others if figure.way == RAW]
+        redis = [figure for figure in others if figure.engine == "Redis"]
+        kept = [figure for figure in others if figure not in raw and figure not in redis]
+        best = [
+            min(kind, key=lambda figure: ratio(figure, outcome), default=None)
+            for kind in (raw, kept, redis)
+        ]
+        ratios = [None if one is None else ratio(one, outcome) for one in best]
+        found.append(Verdict(name, best[0], best[1], best[2], (ratios[0], ratios[1], ratios[2])))
+    return found
+
+
+def as_lines(outcome: Outcome, stamp: Line, manifest: Manifest) -> list[Line]:
+    """One for each engine's way and question, one for what each holds."""
+    size = {"subscribers": manifest.subscribers, "events": manifest.events}
+    lines: list[Line] = [
+        {**stamp, "what": "store", **size, **asdict(store)} for store in outcome.stores
+    ]
+    for figure in outcome.figures:
+        line: dict[str, Any] = {**stamp, "what": "compare", **size, **asdict(figure)}
+        line["answer"] = figure.answer[0] if len(figure.answer) == 1 else figure.answer
+        line["times_ms"] = [round(one, 4) for one in figure.times_ms]
+        if figure.times_ms and not figure.why:
+            low, high = figure.spread_ms
+            line |= {"median_ms": figure.median_ms, "p25_ms": low, "p75_ms": high}
+            line["ratio"] = ratio(figure, outcome)
+        lines.append(line)
+    return lines
+
+
+def show(outcome: Outcome) -> None:
+    """Tables on the terminal."""
+    console = Console(width=180)
+    for title, head, rows in _tables(outcome):
+        table = Table(title=title, title_justify="left")
+        for place, name in enumerate(head):
+            table.add_column(name, justify="left" if place == 0 else "right")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def as_markdown(outcome: Outcome) -> str:
+    """The same tables in Markdown."""
+    texts: list[str] = []
+    for title, head, rows in _tables(outcome):
+        rule = ["---", *["---:"] * (len(head) - 1)]
+        lines = ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
+        texts.append(f"{title}\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(texts)
+
+
+def plotter(path: Path) -> Callable[[Outcome], None]:
+    """A function that draws the medians and their spread on a log axis.
+
+    Raises:
+        BenchFault: matplotlib isn't installed, or the file's ending isn't known.
+    """
+    try:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        raise BenchFault(
+            "--plot needs matplotlib: pip install 'headcount[bench]'", FAILED
+        ) from None
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise BenchFault(f"{path}: a plot is .png, .svg or .pdf")
+
+    def draw(outcome: Outcome) -> None:
+        names = list(dict.fromkeys(figure.question for figure in outcome.figures))
+        ways = list(dict.fromkeys((figure.engine, figure.way) for figure in outcome.figures))
+        chart, axes = pyplot.subplots(figsize=(11, 0.55 * len(names) + 2))
+        for place, (engine, way) in enumerate(ways):
+            drawn = [f for f in outcome.figures if (f.engine, f.way) == (engine, way)]
+            drawn = [f for f in drawn if f.times_ms and not f.why]
+            offset = 0.7 * (place / max(len(ways) - 1, 1) - 0.5)
+            axes.errorbar(
+                [f.median_ms for f in drawn],
+                [names.index(f.question) + offset for f in drawn],
+                xerr=[
+                    [f.median_ms - f.spread_ms[0] for f in drawn],
+                    [f.spread_ms[1] - f.median_ms for f in drawn],
+                ],
+                fmt="*" if engine == HEADCOUNT else "o" if way == RAW else "s",
+                markersize=9 if engine == HEADCOUNT else 5, linewidth=1, label=f"{engine} {way}",
+            )  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_xlabel("milliseconds, median with 25th to 75th percentile")
+        axes.set_yticks(range(len(names)), [f"{name}  {_TITLES[name]}" for name in names])
+        axes.invert_yaxis()
+        axes.grid(visible=True, which="major", axis="x", alpha=0.4)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        chart.savefig(path, bbox_inches="tight", dpi=120)
+        pyplot.close(chart)
+
+    return draw
+
+
+def _tables(outcome: Outcome) -> list[tuple[str, list[str], Cells]]:
+    return [_times(outcome), _verdicts(outcome), _stores(outcome)]
+
+
+def _times(outcome: Outcome) -> tuple[str, list[str], Cells]:
+    """Medians, and of the others the ratio to Headcount."""
+    ways = list(dict.fromkeys((figure.engine, figure.way) for figure in outcome.figures))
+    head = ["question", *(f"{engine} {way}" for engine, way in ways)]
+    rows: Cells = []
+    for name in dict.fromkeys(figure.question for figure in outcome.figures):
+        row = [name]
+        for engine, way in ways:
+            found = [
+                figure
+                for figure in outcome.figures
+                if (figure.question, figure.engine, figure.way) == (name, engine, way)
+            ]
+            row.append(_cell(found[0], outcome) if found else "")
+        rows.append(row)
+    return "Milliseconds, medians (× Headcount cold beside it)", head, rows
+
+
+def _cell(figure: Figure, outcome: Outcome) -> str:
+    if figure.why:
+        return "timeout" if figure.why == "timeout" else "–"
+    if figure.engine == HEADCOUNT:
+        return _ms(figure.median_ms)
+    return f"{_ms(figure.median_ms)} ×{_times_as(ratio(figure, outcome))}"
+
+
+def _verdicts(outcome: Outcome) -> tuple[str, list[str], Cells]:
+    head = ["question", "fastest raw", "fastest kept", "Redis bitmaps", "targets"]
+    rows: Cells = []
+    for verdict in verdicts(outcome):
+        cells = [
+            "–" if one is None or times is None else _against(one, times)
+            for one, times in zip(
+                (verdict.raw, verdict.kept, verdict.redis), verdict.ratios, strict=True
+            )
+        ]
+        target = "met" if verdict.is_met else "missed"
+        if verdict.question not in _STANDARD:
+            target = "none"
+        rows.append([f"{verdict.question} {_TITLES[verdict.question]}", *cells, target])
+    return "Against the fastest of each kind (targets: raw ×10, kept ×1, Redis ×1)", head, rows
+
+
+def _against(figure: Figure, times: float) -> str:
+    low, high = figure.spread_ms
+    return f"{figure.engine} {_ms(figure.median_ms)} [{_ms(low)}–{_ms(high)}] ×{_times_as(times)}"
+
+
+def _stores(outcome: Outcome) -> tuple[str, list[str], Cells]:
+    rows: Cells = []
+    own = next((s.held.bytes for s in outcome.stores if s.engine == HEADCOUNT), 0)
+    for store in outcome.stores:
+        way = "" if store.engine == HEADCOUNT else f" {store.way}"
+        rows.append([
+            f"{store.engine}{way}", in_units(store.held.bytes), store.held.place,
+            f"×{store.held.bytes / own:.2f}" if own else "", f"{store.load_s:,.0f}",
+        ])  # fmt: skip
+    return "What each holds", ["engine", "size", "where", "× Headcount", "all loaded in s"], rows
+
+
+def _peer(figure: Figure, outcome: Outcome) -> Figure:
+    return next(
+        one
+        for one in outcome.figures
+        if one.engine == HEADCOUNT
+        and one.way == COLD
+        and (one.question, one.beside) == (figure.question, figure.beside)
+    )
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.1 else f"{value:.3f}"
+
+
+def _times_as(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
