@@ -101,9 +101,12 @@ def test_forgetting_leaves_neither_results_nor_roll_ups(audience: Audience, data
 
 
 def test_a_run_tells_load_memory_and_every_question(data: Dataset) -> None:
-    run = measure(data, 3, quiet)
+    run = measure(data, 3, quiet, with_disk=True)
     lines = as_lines(run)
-    assert [line["result"] for line in lines] == ["load"] + ["question"] * 17
+    assert [line["result"] for line in lines] == ["load", "snapshot"] + ["question"] * 17
+    assert run.kept is not None
+    assert {"keys", "attribute.email", "event.open"} <= set(run.kept.files)
+    assert run.events.log_bytes > data.manifest.events
     assert json.loads(json.dumps(lines))[0]["rates"]["events"]["rows"] == data.manifest.events
     assert set(run.memory) >= {"keys", "email", "events.open", "roll-ups", "results"}
     assert all(one.times("warm").median > 0 for one in run.figures)

@@ -9,6 +9,7 @@ BLOCKS_MS = 5.0  # of the questions below, where no roll-up is there yet
 PER_PERSON = ("s07", "s08", "s12")  # counts per person, sums, a breakdown: 5 ms, then 1 ms
 BOUNDLESS = ("s13", "x1", "x2", "x3")  # none is set for these
 MEMORY_BYTES = 3 << 30
+START_S = 10
 SUBSCRIBERS_PER_S = 150_000
 EVENTS_PER_S = 1_000_000
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from headcount_client.schema import from_toml
+from headcount_server.codec.commands import encode_command
 from headcount_server.core.audience import Audience
 from headcount_server.core.commands import (
     AttributeValues,
@@ -38,6 +39,7 @@ from pyarrow import parquet
 from headcount_bench.workload.dataset import AUDIENCE, Dataset
 
 BATCH_ROWS = 50_000
+_LOGGED_EVERY = 20  # batches of which one is encoded as the log has it
 Array = Any  # of Arrow, which has no types
 Progress = Callable[[str, int], None]
 
@@ -69,12 +71,14 @@ class Rate:
         engine_seconds: from columns to what is applied.
         engine_cpu_seconds: of the processor for that; less, where others used it too.
         reading_seconds: reading Parquet, and Python's strings of it.
+        log_bytes: what the log would take, from its share in some batches.
     """
 
     rows: int
     engine_seconds: float
     engine_cpu_seconds: float
     reading_seconds: float
+    log_bytes: int
 
     @property
     def rows_per_s(self) -> float:
@@ -91,6 +95,7 @@ class Rate:
 class Loaded:
     """An audience that holds a data set, and how long it took."""
 
+    state: State
     audience: Audience
     subscribers: Rate
     events: Rate
@@ -112,12 +117,12 @@ def load(data: Dataset, progress: Progress) -> Loaded:
         lambda rows: progress("subscribers", rows),
     )  # fmt: skip
     if not data.manifest.events:
-        return Loaded(audience, people, Rate(0, 0.0, 0.0, 0.0))
+        return Loaded(state, audience, people, Rate(0, 0.0, 0.0, 0.0, 0))
     events = _load_file(
         state, data.events, lambda batch: _record(batch, audience, now_us),
         lambda rows: progress("events", rows),
     )  # fmt: skip
-    return Loaded(audience, people, events)
+    return Loaded(state, audience, people, events)
 
 
 def _load_file(
@@ -127,6 +132,7 @@ def _load_file(
     progress: Callable[[int], None],
 ) -> Rate:
     reading, engine, rows = Watch(), Watch(), 0
+    number, log_bytes, logged_rows = 0, 0, 0
     with parquet.ParquetFile(path) as file:
         batches = file.iter_batches(BATCH_ROWS)
         while True:
@@ -136,10 +142,17 @@ def _load_file(
                     break
                 made = prepared(batch)
             with engine.timed():
-                _apply(state, made())
+                command = made()
+                _apply(state, command)
+            if number % _LOGGED_EVERY == 0:
+                log_bytes += len(encode_command(command))
+                logged_rows += batch.num_rows
+            number += 1
             rows += batch.num_rows
             progress(batch.num_rows)
-    return Rate(rows, engine.seconds, engine.cpu_seconds, reading.seconds)
+    return Rate(
+        rows, engine.seconds, engine.cpu_seconds, reading.seconds, log_bytes * rows // logged_rows
+    )
 
 
 def _apply(state: State, command: Command) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from headcount_bench.inprocess import budgets, memory
 from headcount_bench.inprocess.asking import Figures, ask_all
-from headcount_bench.inprocess.loading import Loaded, load
+from headcount_bench.inprocess.disk import Kept, keep
+from headcount_bench.inprocess.loading import Rate, load
 from headcount_bench.machine import stamp
 from headcount_bench.resources import require_memory
 from headcount_bench.workload.dataset import Dataset
@@ -27,40 +28,54 @@ class Run:
         resident_bytes: of the process after all questions.
         loaded_bytes: of the process after loading, before the first question.
         peak_bytes: the most that the process ever had.
-        memory: bytes by index.
+        memory: bytes by index, after all questions.
+        loaded_memory: bytes by index, before the first question.
+        kept: a snapshot of it, where one was asked for.
     """
 
     data: Dataset
-    loaded: Loaded
+    subscribers: Rate
+    events: Rate
     figures: Sequence[Figures]
     loaded_bytes: int
     resident_bytes: int
     peak_bytes: int
     memory: dict[str, int]
+    loaded_memory: dict[str, int]
+    kept: Kept | None
 
 
-def measure(data: Dataset, repeats: int, progress: Callable[[str, int], None]) -> Run:
+def measure(
+    data: Dataset, repeats: int, progress: Callable[[str, int], None], with_disk: bool = False
+) -> Run:
     """Loads a data set and asks the standard questions; those of events only where there are any.
 
     Args:
         data: checked already.
         repeats: rounds of each way of asking.
         progress: is told "subscribers", "events" or "rounds" and how many more are done.
+        with_disk: whether to write a snapshot at the end, and load it.
 
     Raises:
-        BenchFault: there is too little memory.
+        BenchFault: there is too little memory or disk.
     """
     manifest = data.manifest
     needed = _BYTES + manifest.subscribers * _SUBSCRIBER_BYTES + manifest.events * _EVENT_BYTES
     require_memory(needed, f"loading {data.directory}")
     loaded = load(data, progress)
-    after = memory.resident_bytes()
+    after, sizes = memory.resident_bytes(), memory.by_index(loaded.audience)
     questions = QUESTIONS if manifest.events else [one for one in QUESTIONS if not _behaves(one)]
     figures = ask_all(loaded.audience, questions, manifest.as_of_us, repeats, progress)
-    return Run(
-        data, loaded, figures, after, memory.resident_bytes(), memory.peak_bytes(),
-        memory.by_index(loaded.audience),
+    run = Run(
+        data, loaded.subscribers, loaded.events, figures, after, memory.resident_bytes(),
+        memory.peak_bytes(), memory.by_index(loaded.audience), sizes, None,
     )  # fmt: skip
+    if not with_disk:
+        return run
+    expected = manifest.subscribers * _SUBSCRIBER_BYTES + manifest.events * _EVENT_BYTES
+    state = loaded.state
+    del loaded  # so that what is written goes before it is loaded
+    return replace(run, kept=keep(state, manifest.as_of_us, expected))
 
 
 def as_lines(run: Run) -> list[dict[str, Any]]:
@@ -72,12 +87,15 @@ def as_lines(run: Run) -> list[dict[str, Any]]:
     }  # fmt: skip
     rates = {
         name: {**asdict(rate), "rows_per_s": rate.rows_per_s}
-        for name, rate in (("subscribers", run.loaded.subscribers), ("events", run.loaded.events))
+        for name, rate in (("subscribers", run.subscribers), ("events", run.events))
     }
     lines: list[dict[str, Any]] = [{
         **begin, "result": "load", "rates": rates, "loaded_bytes": run.loaded_bytes,
         "resident_bytes": run.resident_bytes, "peak_bytes": run.peak_bytes, "memory": run.memory,
+        "loaded_memory": run.loaded_memory,
     }]  # fmt: skip
+    if run.kept is not None:
+        lines.append({**begin, "result": "snapshot", **asdict(run.kept)})
     for one in run.figures:
         ways = {way: asdict(one.times(way)) for way in one.samples}
         lines.append({
