@@ -16,6 +16,7 @@ COMMANDS = {  # name: what it does, for the list of commands
     "generate": "Make up subscribers and a year of their events, as Parquet files.",
     "engine": "Load them in this process, and ask the standard questions.",
     "load": "Open-loop load on a server over gRPC, with writes streaming in.",
+    "growth": "The same at several sizes, each in a process of its own.",
     "counts": "Counts over gRPC of a server of its own with made-up data.",
     "compare": "The same questions to Headcount and to other engines, over the same files.",
 }
@@ -57,6 +58,7 @@ def main() -> None:
     Examples:
       headcount-bench generate --subscribers 1000000 --out data/1m
       headcount-bench engine --data data/1m
+      headcount-bench growth --sizes 100k,1m --data data --plot growth.svg
       headcount-bench counts --subscribers 1000000
 
     Exit codes: 0 done, 2 wrong usage, 3 what this machine or a server can't do, 4 no server there.

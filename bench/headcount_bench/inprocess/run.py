@@ -15,7 +15,7 @@ from headcount_bench.resources import require_memory
 from headcount_bench.workload.dataset import Dataset
 from headcount_bench.workload.questions import QUESTIONS, Question
 
-_SUBSCRIBER_BYTES = 450  # with what loading takes for a while
+_SUBSCRIBER_BYTES = 450
 _EVENT_BYTES = 50
 _BYTES = 500 << 20
 
@@ -60,7 +60,7 @@ def measure(
         BenchFault: there is too little memory or disk.
     """
     manifest = data.manifest
-    needed = _BYTES + manifest.subscribers * _SUBSCRIBER_BYTES + manifest.events * _EVENT_BYTES
+    needed = needed_bytes(manifest.subscribers, manifest.events)
     require_memory(needed, f"loading {data.directory}")
     loaded = load(data, progress)
     after, sizes = memory.resident_bytes(), memory.by_index(loaded.audience)
@@ -72,10 +72,14 @@ def measure(
     )  # fmt: skip
     if not with_disk:
         return run
-    expected = manifest.subscribers * _SUBSCRIBER_BYTES + manifest.events * _EVENT_BYTES
     state = loaded.state
     del loaded  # so that what is written goes before it is loaded
-    return replace(run, kept=keep(state, manifest.as_of_us, expected))
+    return replace(run, kept=keep(state, manifest.as_of_us, needed))
+
+
+def needed_bytes(subscribers: int, events: int) -> int:
+    """About the memory that a measurement takes, with what loading takes for a while."""
+    return _BYTES + subscribers * _SUBSCRIBER_BYTES + events * _EVENT_BYTES
 
 
 def as_lines(run: Run) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""How latency, memory and load time grow with the number of subscribers."""
