@@ -59,7 +59,7 @@ def keep(state: State, now_us: int, expected_bytes: int) -> Kept:
         store.clean()
         begin = time.perf_counter()
         frozen = [state.freeze_audience(name) for name in sorted(state.audiences)]
-        manifest = Checkpoints(store).write(now_us, Moment(1, [*frozen]))
+        manifest = Checkpoints(store).write(now_us, Moment(1, [*frozen], state.erasures))
         written = time.perf_counter() - begin
         state.audiences.clear()
         frozen.clear()
