@@ -147,6 +147,17 @@ class Audience:
             if event.name not in self.events:
                 self.events[event.name] = EventStore(event, self.calendar, self.buckets)
 
+    def settling(self) -> Iterator[None]:
+        """Does in small steps what the next questions would have to do at once.
+
+        That is, to build what many writes or a load left unbuilt. Each step takes a few
+        milliseconds; questions and writes may come in between.
+        """
+        for index in (self.known_since, *self.attributes.values()):
+            yield from index.settling()
+        for store in list(self.events.values()):
+            yield from store.settling()
+
     def upsert(self, command: UpsertSubscribers) -> int:
         """Writes a batch of subscribers; returns how many are new."""
         self._found.clear()

@@ -48,6 +48,28 @@ def from_sorted(rows: NDArray[np.uint32]) -> BitMap:
     return _portable(highs[starts], sizes, bodies)
 
 
+class Parts:
+    """A bitmap in the making, a block after another, ascending."""
+
+    __slots__ = ("_blocks", "_bodies", "_sizes")
+
+    def __init__(self) -> None:
+        self._blocks: list[int] = []
+        self._sizes: list[int] = []
+        self._bodies: list[bytes] = []
+
+    def add(self, block: int, local: NDArray[np.uint16]) -> None:
+        """The members in a block, one or more, ascending and unique, counted from its start."""
+        self._blocks.append(block)
+        self._sizes.append(len(local))
+        self._bodies.append(local.tobytes() if len(local) <= _ARRAY_MAX else _bitset(local))
+
+    def bitmap(self) -> BitMap:
+        """The bitmap of what was added."""
+        sizes = np.array(self._sizes, dtype=np.int64)
+        return _portable(np.array(self._blocks, dtype=np.uint32), sizes, self._bodies)
+
+
 def from_rows(rows: NDArray[np.integer] | Sequence[int]) -> BitMap:
     """The bitmap of rows in any order, repeated or not, each from 0 to 2**32 - 1. O(n log n)."""
     array = np.asarray(rows, dtype=np.uint32)

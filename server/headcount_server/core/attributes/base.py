@@ -8,7 +8,7 @@ index mean equal contents.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from typing import Any, Self
 
@@ -76,6 +76,14 @@ class AttributeIndex(ABC):
         if self._erase(hit) or hit:
             self.version += 1
         return hit
+
+    def settling(self) -> Iterator[None]:
+        """Do in small steps what the next read would have to do at once, such as to build bitmaps.
+
+        Each step takes a few milliseconds; it may be left off, and what is read or written in
+        between is as right as ever.
+        """
+        yield from ()
 
     @abstractmethod
     def get(self, row: int) -> Any:

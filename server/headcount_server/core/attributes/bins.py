@@ -8,7 +8,7 @@ change gives new ones over the same edges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.pieces import Pieces
-from headcount_server.core.attributes.postings import Keys, grouped, make_keys, toggled
+from headcount_server.core.attributes.postings import Keys, make_keys, toggled
 from headcount_server.limits import INT64_MAX, INT64_MIN
 
 BINS = 128  # of about equal size, besides those of single values
@@ -32,11 +32,14 @@ Rows = NDArray[np.uint32]
 _Older = tuple[BitMap, tuple[Keys, ...]]
 
 
+def sample_step(count: int) -> int:
+    """Every how many-th of so many values the edges are chosen from."""
+    return max(1, count // _SAMPLE_MAX)
+
+
 def choose_edges(values: Integers) -> Integers:
-    """Lower bounds of bins, ascending, INT64_MIN first; the same values in the same order give
-    the same edges. O(values)."""
-    step = max(1, len(values) // _SAMPLE_MAX)
-    sample = np.sort(values[::step])
+    """Lower bounds of bins, ascending, INT64_MIN first. O(values log values)."""
+    sample = np.sort(values)
     distinct, counts = np.unique(sample, return_counts=True)
     single = distinct
     quantiles = np.empty(0, np.int64)
@@ -61,7 +64,7 @@ class Bins:
 
     def keys(self, values: Integers, rows: Rows) -> Keys:
         """What to toggle for rows that get or lose values."""
-        return make_keys(np.searchsorted(self.edges, values, side="right") - 1, rows)
+        return make_keys(slots_of(self.edges, values), rows)
 
     def toggled(self, keys: Sequence[Keys]) -> Bins:
         """The bins after toggling pairs of bin and row."""
@@ -88,7 +91,7 @@ class Bins:
             take: the values of rows by now.
         """
         rows = list(self.rows)
-        for i in np.unique(np.searchsorted(self.edges, values, side="right") - 1).tolist():
+        for i in np.unique(slots_of(self.edges, values)).tolist():
             rows[i] = rows[i] - erased
         kept = np.ones(len(rows), np.bool_)
         for i in range(1, len(rows)):  # nobody is on either side of it
@@ -105,6 +108,13 @@ class Bins:
             for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True)
         ]
         return Bins(self.edges[kept], merged)
+
+    def settling(self) -> Iterator[None]:
+        """Make the unions that are kept, one a step."""
+        for count in range(_STRIDE, len(self.edges) + 1, _STRIDE):
+            if count not in self._firsts:
+                self._first(count)
+                yield
 
     def is_lopsided(self) -> bool:
         """Whether a bin of several values holds far more rows than its share."""
@@ -189,11 +199,9 @@ class Bins:
         return int(self.edges[i + 1]) - 1 if i + 1 < len(self.edges) else INT64_MAX
 
 
-def make_bins(values: Integers, rows: Rows) -> Bins:
-    """Bins for values and their rows, which are ascending. O(n log bins)."""
-    edges = choose_edges(values)
-    slots = np.searchsorted(edges, values, side="right") - 1
-    return Bins(edges, grouped(slots, rows, len(edges)))
+def slots_of(edges: Integers, values: Integers) -> NDArray[np.intp]:
+    """The bin of each value. O(n log bins)."""
+    return np.searchsorted(edges, values, side="right") - 1
 
 
 def _toggled_below(changes: Sequence[Keys], count: int) -> BitMap:

@@ -8,6 +8,7 @@ the next erasure, which drops all such spellings.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,16 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.base import AttributeIndex
-from headcount_server.core.attributes.postings import Derived, Keys, grouped, toggled
+from headcount_server.core.attributes.postings import (
+    GROUPED_MAX,
+    Derived,
+    Grouping,
+    Keys,
+    Steps,
+    completed,
+    make_keys,
+    toggled,
+)
 from headcount_server.core.schema import AttributeSchema
 from headcount_server.core.texts import Dictionary, TextTest
 
@@ -62,8 +72,19 @@ class CodedIndex(AttributeIndex):
         """How many of the members hold each value, without zeros; in order of first writing."""
 
     @abstractmethod
-    def _pairs(self) -> tuple[Codes, Codes]:
-        """The code and the row of every pair, rows ascending."""
+    def _pairs(self) -> Iterator[tuple[Codes, Codes]]:
+        """The codes and the rows of the pairs of each block, rows ascending, blocks too."""
+
+    def settling(self) -> Iterator[None]:
+        """As said there."""
+        held = self._postings
+        if held.known is not None:
+            return
+        if held.is_rooted():
+            self.spellings()
+            yield
+            return
+        yield from held.settling(lambda: self._postings, self._building())
 
     def _passing(self, test: TextTest) -> list[BitMap]:
         """The rows of each spelling that passes and that somebody holds."""
@@ -72,13 +93,22 @@ class CodedIndex(AttributeIndex):
         return [rows for code in codes if (rows := held[code])]
 
     def _build(self) -> list[BitMap]:
-        return grouped(*self._pairs(), len(self.dictionary))
+        return completed(self._building())
+
+    def _building(self) -> Steps[list[BitMap]]:
+        if len(self.dictionary) > GROUPED_MAX:
+            return toggled([], [make_keys(codes, rows) for codes, rows in self._pairs()])
+        grouping = Grouping(len(self.dictionary))
+        for codes, rows in self._pairs():
+            grouping.add(codes, rows)
+            yield
+        return (yield from grouping.steps())
 
     def _toggle(self, keys: Keys, dropped: bool) -> None:
         self._dropped |= dropped
         self._postings = self._postings.after(keys, len(keys))
         if self._postings.pending > _PENDING_MAX:
-            if self._postings.is_rooted():
+            if self._postings.is_rooted() and self._postings.pending * 2 < len(self.exists):
                 self.spellings()
             else:
                 self._postings = Derived()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -112,9 +112,9 @@ class KeywordIndex(CodedIndex):
         self.exists = self.exists - rows
         return self._drop_unheld()
 
-    def _pairs(self) -> tuple[Codes, Codes]:
-        rows = bitmaps.to_array(self.exists)
-        return self.codes.take(rows), rows
+    def _pairs(self) -> Iterator[tuple[Codes, Codes]]:
+        for rows, codes in self.codes.stored():
+            yield codes, rows
 
     def _load(self, parts: Mapping[str, Any]) -> None:
         self.dictionary = Dictionary.load(parts["spellings"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -176,10 +176,10 @@ class KeywordsIndex(CodedIndex):
             self._sizes = Derived()
         return self._drop_unheld()
 
-    def _pairs(self) -> tuple[Codes, Codes]:
-        rows = bitmaps.to_array(self.exists)
-        joined, lengths = self._codes.gather(rows)
-        return joined.view("<u4"), np.repeat(rows, lengths // _CODE_BYTES)
+    def _pairs(self) -> Iterator[tuple[Codes, Codes]]:
+        for rows, joined, lengths in self._codes.joined_pages():
+            codes = np.frombuffer(joined.tobytes(), "<u4")
+            yield codes, np.repeat(rows, lengths // _CODE_BYTES)
 
     def _load(self, parts: Mapping[str, Any]) -> None:
         self.dictionary = Dictionary.load(parts["spellings"])

@@ -7,7 +7,7 @@ are chosen anew when half of the values changed, or fewer made them lopsided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,9 +22,17 @@ from headcount_server.core.attributes.base import AttributeIndex, Rows, ascendin
 from headcount_server.core.attributes.bins import Bins, Integers
 from headcount_server.core.attributes.parts import COUNTS, Part, parts_of
 from headcount_server.core.attributes.pieces import Pieces
-from headcount_server.core.attributes.postings import Derived, grouped, make_keys, toggled
+from headcount_server.core.attributes.postings import (
+    Derived,
+    Grouping,
+    Steps,
+    completed,
+    grouped,
+    make_keys,
+    toggled,
+)
 from headcount_server.core.calendar import Calendar
-from headcount_server.core.columns import Column
+from headcount_server.core.columns import Column, by_block
 from headcount_server.core.schema import AttributeSchema, AttributeType
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
@@ -201,9 +209,17 @@ class NumberIndex(AttributeIndex):
         """The value of each row, all of which have one."""
         return self._values.take(rows)
 
-    def settle(self) -> None:
-        """Do now what the next read would have to: apply changes to the bins, or choose them."""
-        self._bins()
+    def settling(self) -> Iterator[None]:
+        """As said there."""
+        held = self._derived
+        if held.known is None:
+            if held.is_rooted():
+                self._bins()
+                yield
+            else:
+                yield from held.settling(lambda: self._derived, self._building())
+        if self._derived.known is not None:
+            yield from self._bins().settling()
 
     def get(self, row: int) -> int | None:
         """The canonical value of one row, or None."""
@@ -290,8 +306,18 @@ class NumberIndex(AttributeIndex):
         return _State(changed, count)
 
     def _build(self) -> _State:
+        return completed(self._building())
+
+    def _building(self) -> Steps[_State]:
         rows = bitmaps.to_array(self.exists)
-        return _State(bins.make_bins(self._values.take(rows), rows), 0)
+        edges = bins.choose_edges(self._values.take(rows[:: bins.sample_step(len(rows))]))
+        yield
+        grouping = Grouping(len(edges))
+        for _, at in by_block(rows):
+            some = rows[at]
+            grouping.add(bins.slots_of(edges, self._values.take(some)), some)
+            yield
+        return _State(Bins(edges, (yield from grouping.steps())), 0)
 
     def _extreme(self, within: BitMap | None, greatest: bool) -> int | None:
         held = self._bins().rows

@@ -6,7 +6,7 @@ collected in any order and applied at once. ``Derived`` puts that off until some
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.limits import BLOCK_ROWS
+from headcount_server.core.columns import by_block
 
 Keys = NDArray[np.uint64]
 
 _SMALL = 64  # rows up to which a bitmap is made from a list
-_FEW_SLOTS = 1024  # so many are told apart block by block, more by sorting all keys
+GROUPED_MAX = 1 << 16  # slots numbered in 16 bits, which sort in a fifth of the time
 
 _Value = TypeVar("_Value")
 _Change = TypeVar("_Change")
+Steps = Generator[None, None, _Value]  # work in small steps, and what comes of it
 
 
 def make_keys(slots: NDArray[np.integer], rows: NDArray[np.uint32]) -> Keys:
@@ -56,21 +57,58 @@ def toggled(slots: Sequence[BitMap], changes: Sequence[Keys]) -> list[BitMap]:
     return result
 
 
+class Grouping:
+    """The bitmaps of slots in the making, from all their pairs, a block of rows at a time.
+
+    Args:
+        slot_count: ``GROUPED_MAX`` at most.
+    """
+
+    def __init__(self, slot_count: int) -> None:
+        assert slot_count <= GROUPED_MAX
+        self._parts: list[bitmaps.Parts] = [bitmaps.Parts() for _ in range(slot_count)]
+
+    def add(self, slots: NDArray[np.integer], rows: NDArray[np.uint32]) -> None:
+        """Take the pairs of a block: its rows ascend, perhaps repeated, and follow those before.
+
+        O(pairs), and O(1) in Python for each slot that stands there.
+        """
+        found = slots.astype(np.uint16)
+        order = np.argsort(found, kind="stable")
+        found = found[order]
+        local = rows.astype("<u2")[order]
+        edges = np.flatnonzero(found[1:] != found[:-1]) + 1
+        firsts = found[np.concatenate(([0], edges))].tolist()
+        block = int(rows[0]) >> 16
+        bounds = [0, *edges.tolist(), len(local)]
+        for slot, start, stop in zip(firsts, bounds[:-1], bounds[1:], strict=True):
+            self._parts[slot].add(block, local[start:stop])
+
+    def steps(self) -> Steps[list[BitMap]]:
+        """Make the bitmaps, one a step; empties this."""
+        made: list[BitMap] = []
+        for i, parts in enumerate(self._parts):
+            made.append(parts.bitmap())
+            self._parts[i] = bitmaps.Parts()
+            yield
+        return made
+
+
 def grouped(slots: NDArray[np.integer], rows: NDArray[np.uint32], slot_count: int) -> list[BitMap]:
-    """The bitmaps of ``slot_count`` slots from all their pairs; rows are ascending. O(n)."""
-    if slot_count > _FEW_SLOTS:
-        found = toggled([], [make_keys(slots, rows)])
-        return found + [bitmaps.EMPTY] * (slot_count - len(found))
-    parts: list[list[NDArray[np.uint32]]] = [[] for _ in range(slot_count)]
-    for first in range(0, len(rows), BLOCK_ROWS):
-        chunk = slots[first : first + BLOCK_ROWS].astype(np.uint16)
-        ordered = rows[first : first + BLOCK_ROWS][np.argsort(chunk, kind="stable")]
-        start = 0
-        for slot, stop in enumerate(np.cumsum(np.bincount(chunk)).tolist()):
-            if stop > start:
-                parts[slot].append(ordered[start:stop])
-            start = stop
-    return [bitmaps.from_sorted(np.concatenate(p)) if p else bitmaps.EMPTY for p in parts]
+    """The bitmaps of ``slot_count`` slots from all their pairs; rows ascend. O(n)."""
+    grouping = Grouping(slot_count)
+    for _, at in by_block(rows):
+        grouping.add(slots[at], rows[at])
+    return completed(grouping.steps())
+
+
+def completed(steps: Steps[_Value]) -> _Value:
+    """What comes of all steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
 
 
 def _odd(keys: Keys) -> Keys:
@@ -133,6 +171,24 @@ class Derived(Generic[_Value, _Change]):
     def known(self) -> _Value | None:
         """The value where it was computed already."""
         return self._value
+
+    def settling(
+        self, current: Callable[[], Derived[_Value, _Change]], steps: Steps[_Value]
+    ) -> Iterator[None]:
+        """Build the value in small steps; in vain where a read or a change comes first.
+
+        Args:
+            current: what the index holds now; another one than this after a change.
+            steps: give the value, and are only gone on with as long as nothing changes.
+        """
+        while self._value is None and current() is self:
+            try:
+                next(steps)
+            except StopIteration as done:
+                self._value = done.value
+                self._parent = self._change = None
+                self.pending = 0
+            yield
 
     def is_rooted(self) -> bool:
         """Whether a value was known, when the chain began, that this one can be derived from."""

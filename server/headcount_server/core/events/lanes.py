@@ -8,7 +8,7 @@ that comes late changes the stamps of its own blocks, so only these are made aga
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -108,6 +108,27 @@ class Lane:
             found = (rows,) if rows else ()
             self._cache.put(key, stamp, found)
         return counters.members(found)
+
+    def settling(self, goes_on: Callable[[], bool]) -> Iterator[None]:
+        """Make the counters of all blocks, the latest days first and the smaller blocks first.
+
+        Args:
+            goes_on: asked before each step.
+        """
+        view = self.views[0]
+        days = list(view.contents().days)
+        for day in reversed(days):
+            for level in range(LEVELS):
+                block = day >> LEVEL_BITS * level
+                if self._first_in(level, block) != day or not goes_on():
+                    break
+                if view.contents().era == self._eras[0]:
+                    self._block(level, block)
+                    yield
+
+    def _first_in(self, level: int, block: int) -> int | None:
+        """The first day of a block that has events."""
+        return self._next(block << LEVEL_BITS * level)
 
     def day(self, day: int, low_us: int | None = None, high_us: int | None = None) -> Counter:
         """The counter of one day's events from ``low_us`` to ``high_us`` (ends included)."""

@@ -7,7 +7,7 @@ it into the chunks of its days. When that happens shows nowhere but in the time 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 
 import numpy as np
@@ -26,6 +26,7 @@ from headcount_server.core.events.chunks import (
     without_rows,
 )
 from headcount_server.core.events.columns import Events, Int64s, Mask, Rows, concatenate
+from headcount_server.core.events.lanes import Kind, Lane
 from headcount_server.core.events.sorting import event_order, run_starts
 from headcount_server.core.events.spellings import Coded
 from headcount_server.core.events.tables import Table
@@ -106,6 +107,17 @@ class EventStore(EventView):
         if self._tail:
             self._settle()
         return self._contents
+
+    def settling(self) -> Iterator[None]:
+        """Put pending events in place and make the buckets of all days, a block a step.
+
+        Of no more than half of the cache, which other rules share.
+        """
+        if self._tail:
+            self.contents()
+            yield
+        lane = Lane([self], [Source(self.schema.name)], Kind.DID)
+        yield from lane.settling(lambda: self.cache.nbytes * 2 < self.cache.budget_bytes)
 
     @property
     def version(self) -> int:
