@@ -34,6 +34,7 @@ from headcount_server.engine.interface import (
     SnapshotAudience,
     SnapshotInfo,
 )
+from headcount_server.engine.settling import settle
 from headcount_server.engine.waiters import RevisionWaiters
 from headcount_server.errors import (
     HeadcountError,
@@ -246,6 +247,7 @@ class Engine:
             while not self._waiting:
                 self._arrived.clear()
                 self._idle.set()
+                await settle(list(self.core.audiences.values()), self._arrived)
                 await self._arrived.wait()
             async with self.turn:
                 group = self._collected()
