@@ -60,6 +60,12 @@ class Limits:
     sample_size_max: int = 10_000
     stream_slots_max: int = 64  # of one CountStream: a rule and its branches; one question in each
     forecast_days_max: int = 400  # a year and a month: each day is an evaluation
+    watches_per_stream_max: int = 1_000  # rules and segments of one Watch
+    watches_per_client_max: int = 20_000  # of one address, in all of its streams
+    watches_max: int = 50_000  # of the server
+    watch_bytes_max: int = 2 << 30  # of the members of watched rules
+    watch_erased_keys_max: int = 100_000  # of one watch, until it is read
+    watch_keys_max: int = 50_000  # in one message; more of an update follow in the next
     suggestions_max: int = 1_000  # in one answer; a list that people read is shorter
     parameters_max: int = 1_000
     concurrent_streams_max: int = 1_000  # per connection

@@ -227,12 +227,6 @@ def test_snapshots_and_status(run, filled):
     assert "serving" in run("status").out
 
 
-def test_what_the_server_does_not_answer_is_told(run, filled):
-    found = run("watch", filled, "everyone")
-    assert found.code == 3
-    assert "not answered" in found.err
-
-
 def test_nobody_there(run, filled):
     found = run("count", filled, "everyone", "--address", "127.0.0.1:1")
     assert found.code == 4

@@ -106,8 +106,8 @@ def test_errors_have_their_classes(client, shop):
         client.create_audience(shop, {})
     with pytest.raises(errors.NotFound):
         client.count("nowhere", everyone)
-    with pytest.raises(errors.Unimplemented):
-        next(client.watch(shop, everyone))
+    with pytest.raises(errors.NotFound):
+        next(client.watch("nowhere", everyone))
     with pytest.raises(errors.InvalidArgument):
         client.upsert_subscribers(shop, [{"key": "a", "age": "x"}])
 

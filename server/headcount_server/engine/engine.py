@@ -36,6 +36,7 @@ from headcount_server.engine.interface import (
 )
 from headcount_server.engine.settling import settle
 from headcount_server.engine.waiters import RevisionWaiters
+from headcount_server.engine.watches import Watched, Watches, WatchStream
 from headcount_server.errors import (
     HeadcountError,
     NotFound,
@@ -97,6 +98,7 @@ class Engine:
         self._idle.set()
         self.turn = asyncio.Lock()
         self._waiters = RevisionWaiters(self.limits.pending_requests_max)
+        self._watches = Watches(clock, self.limits)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -135,6 +137,7 @@ class Engine:
         if self._state is EngineState.RECOVERING:
             return
         self._changed_to(EngineState.DRAINING)
+        self._watches.end_all(Unavailable("the server is shutting down"))
         await self._idle.wait()
         try:
             if self._disk is not None:
@@ -148,6 +151,7 @@ class Engine:
         """Sets ``stop_grace_s`` and ``stop_requested``, for which the application waits."""
         self.stop_grace_s = grace_s
         self.stop_requested.set()
+        self._watches.end_all(Unavailable("the server is shutting down"))
 
     def audience(self, name: str) -> Audience:
         """The audience of that name; see ``interface.Engine``."""
@@ -193,6 +197,13 @@ class Engine:
                 revision=str(now),
             ) from None
 
+    def watch(self, audience: Audience, watched: Watched) -> WatchStream:
+        """A stream of counts that move by themselves; see ``interface.Engine``."""
+        self._check_recovered()
+        if self.stop_requested.is_set() or self._state is EngineState.DRAINING:
+            raise Unavailable("the server is shutting down")
+        return self._watches.open(audience, watched)
+
     @asynccontextmanager
     async def still(self) -> AsyncGenerator[None, None]:
         """Lets writes wait; see ``interface.Engine``."""
@@ -232,12 +243,20 @@ class Engine:
             self._state,
             self._reason,
             tuple(
-                AudienceStatus(name, a.subscriber_count, a.revision, a.event_count, len(a.segments))
+                AudienceStatus(
+                    name,
+                    a.subscriber_count,
+                    a.revision,
+                    a.event_count,
+                    len(a.segments),
+                    self._watches.count(name),
+                )
                 for name, a in sorted(self.core.audiences.items())
             ),
             psutil.Process().memory_info().rss,
             self._start_time_us,
             self.now_us(),
+            self._watches.nbytes,
         )
 
     # --- writes -----------------------------------------------------------------------------------
@@ -327,6 +346,7 @@ class Engine:
     def _applied(self, command: Command) -> Applied:
         if not self._is_whole:
             raise ReadOnly(self._reason)
+        self._watches.applying(self.core.audiences.get(command.audience), command)
         try:
             applied = self.core.apply(command)
         except Exception:
@@ -337,6 +357,7 @@ class Engine:
             self._waiters.fail(command.audience, _deleted(command.audience))
         else:
             self._waiters.reached(command.audience, applied.revision)
+        self._watches.applied(command)
         return applied
 
     def _check_recovered(self) -> None:
@@ -397,6 +418,7 @@ class Engine:
     def _brought(self, state: State) -> None:
         """Takes the state of a snapshot."""
         before, self.core = self.core, state
+        self._watches.restored()
         for gone in before.audiences.keys() - state.audiences.keys():
             self._waiters.fail(gone, _deleted(gone))
         for audience in state.audiences.values():

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from headcount_server.core.audience import Audience
 from headcount_server.core.commands import Applied, Command
+from headcount_server.engine.watches import Watched, WatchStream
 from headcount_server.limits import Limits
 
 CommandMaker = Callable[[int], Command]
@@ -41,6 +42,7 @@ class AudienceStatus:
     revision: int
     event_count: int
     segment_count: int
+    watch_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class EngineStatus:
         resident_bytes: memory of the process.
         start_time_us: when it began to serve; 0 before. Microseconds since 1970 UTC.
         current_time_us: its clock.
+        watch_bytes: memory of the members of watched rules, about.
     """
 
     state: EngineState
@@ -61,6 +64,7 @@ class EngineStatus:
     resident_bytes: int
     start_time_us: int
     current_time_us: int
+    watch_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,15 @@ class Engine(Protocol):
             NotFound: there is no such audience, or it was deleted meanwhile.
             RevisionOutOfRange: it isn't reached within ``deadline_s`` seconds.
             Overloaded: too many calls wait for a revision.
+        """
+        ...
+
+    def watch(self, audience: Audience, watched: Watched) -> WatchStream:
+        """A stream of counts that move by themselves; it has to be iterated or closed.
+
+        Raises:
+            Overloaded: past a limit of watches, which is named.
+            Unavailable: recovering or shutting down.
         """
         ...
 

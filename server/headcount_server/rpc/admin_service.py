@@ -7,6 +7,7 @@ import time
 from headcount.v1 import admin_service_pb2
 
 from headcount_server.engine.interface import Engine, EngineState, SnapshotInfo
+from headcount_server.rpc.call_stats import CallStats
 from headcount_server.rpc.calls import Call, require
 from headcount_server.rpc.paging import named_place, page_size, page_token
 from headcount_server.rpc.times import seconds_of, set_duration, set_time
@@ -24,8 +25,9 @@ _STATES = {
 class AdminService:
     """Operating a server."""
 
-    def __init__(self, engine: Engine, version: str) -> None:
+    def __init__(self, engine: Engine, version: str, stats: CallStats) -> None:
         self._engine = engine
+        self._stats = stats
         self._version = version
 
     async def create_snapshot(
@@ -66,13 +68,15 @@ class AdminService:
     async def get_server_status(
         self, _: admin_service_pb2.GetServerStatusRequest, __: Call
     ) -> admin_service_pb2.GetServerStatusResponse:
-        """Version, state, audiences, memory."""
+        """Version, state, audiences, memory, calls."""
         found = self._engine.status()
         response = admin_service_pb2.GetServerStatusResponse(
             version=self._version,
             state=_STATES[found.state],
             resident_bytes=found.resident_bytes,
+            watch_bytes=found.watch_bytes,
         )
+        set_duration(response.cpu_duration, time.process_time_ns())
         if found.start_time_us:
             set_time(response.start_time, found.start_time_us)
         set_time(response.current_time, found.current_time_us)
@@ -83,7 +87,18 @@ class AdminService:
                 revision=audience.revision,
                 event_count=audience.event_count,
                 segment_count=audience.segment_count,
+                watch_count=audience.watch_count,
             )
+        for name, stats in self._stats.used():
+            method = response.methods.add(
+                method=name,
+                ended_count=stats.ended,
+                error_count=stats.errors,
+                running_count=stats.running,
+            )
+            for upper_us, count in stats.latencies():
+                bucket = method.latencies.add(count=count)
+                set_duration(bucket.upper_duration, 1_000 * upper_us)
         return response
 
     async def drain(

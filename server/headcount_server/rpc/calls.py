@@ -24,6 +24,10 @@ class Timed(Protocol):
         """Seconds to the deadline; None without one."""
         ...
 
+    def peer(self) -> str:
+        """Who calls: ``ipv4:127.0.0.1:54321``, ``ipv6:…`` or ``unix:…``."""
+        ...
+
 
 class Call:
     """One call as its handler sees it.
@@ -37,6 +41,12 @@ class Call:
     def __init__(self, context: Timed, raw: bytes = b"") -> None:
         self._context = context
         self.raw = raw
+
+    @property
+    def client(self) -> str:
+        """Who calls, for limits: the address without its port."""
+        peer = self._context.peer()
+        return peer if peer.startswith("unix") else peer.rpartition(":")[0]
 
     def wait_s(self) -> float:
         """How long the handler may wait and still answer before the deadline."""

@@ -21,10 +21,10 @@ from google.protobuf.message_factory import GetMessageClass
 
 from headcount_server.errors import HeadcountError, InvalidInput, Unimplemented, Violation
 from headcount_server.rpc import status
+from headcount_server.rpc.call_stats import CallStats, MethodStats
 from headcount_server.rpc.calls import Call, Threads
 
 UNANSWERED = {
-    "Watch": "Watch is not answered by this version yet; ask Count again instead",
     "GetSegmentHistory": "the history of segments is not kept by this version yet",
 }
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
@@ -33,32 +33,34 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 def service_handler(
-    descriptor: ServiceDescriptor, service: object, threads: Threads
+    descriptor: ServiceDescriptor, service: object, threads: Threads, stats: CallStats
 ) -> grpc.GenericRpcHandler:
-    """The handlers of all methods of a service."""
+    """The handlers of all methods of a service; their calls are counted in ``stats``."""
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
     for method in descriptor.methods:
-        handlers[method.name] = _method(method, service, threads)
+        handlers[method.name] = _method(method, service, threads, stats)
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
 
 def _method(
-    method: MethodDescriptor, service: object, threads: Threads
+    method: MethodDescriptor, service: object, threads: Threads, stats: CallStats
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
     name = f"{method.containing_service.name}.{method.name}"
+    counted = stats.of(name)
     decode = _decoder(GetMessageClass(method.input_type), threads)
     implementation: Any = getattr(service, _CAPITAL.sub("_", method.name).lower(), None)
     if implementation is None:
         implementation = _unanswered(UNANSWERED[method.name], method.server_streaming)
     if method.client_streaming:
         assert method.server_streaming, "no method takes a stream and gives one answer"
-        handler = _stream_stream(name, decode, implementation)
+        handler = _stream_stream(name, decode, implementation, counted)
         return grpc.stream_stream_rpc_method_handler(handler)
     if method.server_streaming:
-        handler = _unary_stream(name, decode, implementation)
+        handler = _unary_stream(name, decode, implementation, counted)
         return grpc.unary_stream_rpc_method_handler(handler)
     again = getattr(service, f"{_CAPITAL.sub('_', method.name).lower()}_again", _not_again)
-    return grpc.unary_unary_rpc_method_handler(_unary_unary(name, decode, implementation, again))
+    handler = _unary_unary(name, decode, implementation, again, counted)
+    return grpc.unary_unary_rpc_method_handler(handler)
 
 
 def _decoder(message: type[Message], threads: Threads) -> Callable[[bytes], Any]:
@@ -90,9 +92,15 @@ def _not_again(_: bytes) -> None:
 
 
 def _unary_unary(
-    name: str, decode: Any, implementation: Any, again: Callable[[bytes], bytes | None]
+    name: str,
+    decode: Any,
+    implementation: Any,
+    again: Callable[[bytes], bytes | None],
+    stats: MethodStats,
 ) -> Any:
     async def handle(raw: bytes, context: Context) -> bytes | None:
+        failure: HeadcountError | None = None
+        begin = stats.begin()
         try:
             answer = again(raw)
             if answer is not None:
@@ -103,13 +111,18 @@ def _unary_unary(
             failure = error
         except Exception:
             failure = status.bug(name)
+        finally:
+            stats.end(begin, failure is not None)
+        assert failure is not None
         return await _abort(context, failure)
 
     return handle
 
 
-def _unary_stream(name: str, decode: Any, implementation: Any) -> Any:
+def _unary_stream(name: str, decode: Any, implementation: Any, stats: MethodStats) -> Any:
     async def handle(raw: bytes, context: Context) -> AsyncIterator[bytes]:
+        failure: HeadcountError | None = None
+        begin = stats.begin()
         try:
             async with aclosing(implementation(await decode(raw), Call(context))) as responses:
                 async for response in responses:
@@ -119,12 +132,15 @@ def _unary_stream(name: str, decode: Any, implementation: Any) -> Any:
             failure = error
         except Exception:
             failure = status.bug(name)
+        finally:
+            stats.end(begin, failure is not None)
+        assert failure is not None
         await _abort(context, failure)
 
     return handle
 
 
-def _stream_stream(name: str, decode: Any, implementation: Any) -> Any:
+def _stream_stream(name: str, decode: Any, implementation: Any, stats: MethodStats) -> Any:
     async def requests(raw: AsyncIterator[bytes]) -> AsyncIterator[Message | HeadcountError]:
         """Each message, or why it can't be decoded."""
         async for one in raw:
@@ -135,6 +151,8 @@ def _stream_stream(name: str, decode: Any, implementation: Any) -> Any:
             yield request
 
     async def handle(raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        failure: HeadcountError | None = None
+        begin = stats.begin()
         try:
             async with aclosing(implementation(requests(raw), Call(context))) as responses:
                 async for response in responses:
@@ -144,6 +162,9 @@ def _stream_stream(name: str, decode: Any, implementation: Any) -> Any:
             failure = error
         except Exception:
             failure = status.bug(name)
+        finally:
+            stats.end(begin, failure is not None)
+        assert failure is not None
         await _abort(context, failure)
 
     return handle

@@ -31,8 +31,8 @@ from headcount_server.rpc.count_stream import CountStream
 from headcount_server.rpc.kept_counts import KeptCounts
 from headcount_server.rpc.keys import as_keys, key_of, set_keys
 from headcount_server.rpc.paging import page_size, page_token, place_of
-from headcount_server.rpc.planning_calls import PlanningCalls
 from headcount_server.rpc.questions import Asked, Stopwatch, present
+from headcount_server.rpc.watch_calls import WatchCalls
 
 BREAKDOWNS_MAX = 20
 _SAMPLE_DEFAULT = 10
@@ -40,7 +40,7 @@ _BREAKDOWN_DEFAULT = 1_000
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
 
 
-class QueryService(PlanningCalls):
+class QueryService(WatchCalls):
     """Questions about an audience."""
 
     def __init__(self, engine: Engine, threads: Threads) -> None:

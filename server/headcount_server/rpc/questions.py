@@ -208,7 +208,7 @@ class Questions:
             RevisionOutOfRange: the revision isn't reached in time.
         """
         require(audience=request.audience)
-        now_us = micros_of(request.as_of, "as_of") if request.HasField("as_of") else None
+        now_us = _as_of(request)
         parameters = await self._threads.run(
             parameters_size(request.parameters), parameters_of, request.parameters, self._limits
         )
@@ -243,6 +243,14 @@ class Questions:
         if len(self._kept) > KEPT_RULES_MAX:
             self._kept.popitem(last=False)
         return rule
+
+
+def _as_of(request: Options) -> int | None:
+    """The time of a question that has one, in microseconds."""
+    fields = getattr(request, "DESCRIPTOR").fields_by_name  # noqa: B009
+    if "as_of" not in fields or not request.HasField("as_of"):
+        return None
+    return micros_of(request.as_of, "as_of")
 
 
 def _placed(error: InvalidInput, place: str) -> InvalidInput:

@@ -24,6 +24,7 @@ from headcount_server.engine.interface import Engine, EngineState
 from headcount_server.limits import Limits
 from headcount_server.rpc.admin_service import AdminService
 from headcount_server.rpc.audience_service import AudienceService
+from headcount_server.rpc.call_stats import CallStats
 from headcount_server.rpc.calls import Threads
 from headcount_server.rpc.handlers import service_handler
 from headcount_server.rpc.ingest_service import IngestService
@@ -48,8 +49,9 @@ class RpcServer:
         self._threads = Threads()
         self._server = grpc.aio.server(options=server_options(limits))
         self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue]
+        stats = CallStats()
         services = {
-            admin_service_pb2: ("AdminService", AdminService(engine, version)),
+            admin_service_pb2: ("AdminService", AdminService(engine, version, stats)),
             audience_service_pb2: ("AudienceService", AudienceService(engine)),
             ingest_service_pb2: ("IngestService", IngestService(engine, self._threads)),
             query_service_pb2: ("QueryService", QueryService(engine, self._threads)),
@@ -59,7 +61,7 @@ class RpcServer:
         self._names: list[str] = [""]
         for module, (name, service) in services.items():
             descriptor = module.DESCRIPTOR.services_by_name[name]
-            handler = service_handler(descriptor, service, self._threads)
+            handler = service_handler(descriptor, service, self._threads, stats)
             self._server.add_generic_rpc_handlers((handler,))
             self._names.append(descriptor.full_name)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
