@@ -17,6 +17,7 @@ COMMANDS = {  # name: what it does, for the list of commands
     "engine": "Load them in this process, and ask the standard questions.",
     "load": "Open-loop load on a server over gRPC, with writes streaming in.",
     "growth": "The same at several sizes, each in a process of its own.",
+    "durability": "Durable writes, snapshots beside reads, and recovery.",
     "counts": "Counts over gRPC of a server of its own with made-up data.",
     "compare": "The same questions to Headcount and to other engines, over the same files.",
 }

@@ -103,13 +103,14 @@ async def _measured(
     if plan.writes is not None:
         writing = asyncio.create_task(write_on(channel, plan.writes, plan.duration_s, writes))
     pace = Pace(plan.rate, plan.duration_s, begin)
-    await asyncio.gather(*(_work(send, pace, reads) for send in sends))
+    await asyncio.gather(*(work(send, pace, reads) for send in sends))
     elapsed = time.perf_counter() - begin
     written = 0 if writing is None else await writing
     return Measured(mode, reads, writes, written, elapsed, server.cpu_s() - cpu_s)
 
 
-async def _work(send: Send, pace: Pace, reads: Recorded) -> None:
+async def work(send: Send, pace: Pace, reads: Recorded) -> None:
+    """One worker: sends calls when they are due, one at a time, until none is."""
     clock = time.perf_counter
     number = 0
     while (due := pace.take()) is not None:

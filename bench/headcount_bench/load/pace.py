@@ -42,6 +42,10 @@ class Pace:
         """How many calls are due in all."""
         return max(1, round(self.rate * self.duration_s))
 
+    def stop(self) -> None:
+        """No more calls are due."""
+        self._next = self.count
+
     def take(self) -> float | None:
         """When the next call is due; None after the last one. Each is given once."""
         if self._next >= self.count:

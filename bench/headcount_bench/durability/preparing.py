@@ -1,0 +1,47 @@
+"""A data directory with a snapshot of generated files, made in a process of its own.
+
+Run as ``python -m headcount_bench.durability.preparing DATA DIRECTORY``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from headcount_server.core.audience_dump import FrozenAudience
+from headcount_server.core.erasures import Erasures
+from headcount_server.engine.checkpoints import Checkpoints, Moment
+from headcount_server.storage.files import OsFileSystem
+from headcount_server.storage.snapshots import SnapshotStore
+
+from headcount_bench.faults import FAILED, BenchFault
+from headcount_bench.inprocess.loading import load
+from headcount_bench.workload.dataset import open_dataset
+
+
+def prepare(data: Path, directory: Path) -> None:
+    """Makes the data directory of a server that has generated files as its newest snapshot.
+
+    Raises:
+        BenchFault: it couldn't be made; the reason is on standard error.
+    """
+    command = [sys.executable, "-m", __name__, str(data), str(directory)]
+    if subprocess.run(command, check=False).returncode:
+        raise BenchFault(f"{data} couldn't be loaded", FAILED)
+
+
+def main(data: Path, directory: Path) -> None:
+    """What the process does."""
+    found = open_dataset(data)
+    loaded = load(found, lambda name, rows: None)
+    files = OsFileSystem()
+    files.make_directory(directory)
+    store = SnapshotStore(files, directory)
+    moment = Moment(loaded.audience.revision, [FrozenAudience(loaded.audience)], Erasures())
+    manifest = Checkpoints(store).write(found.manifest.as_of_us, moment)
+    print(f"{manifest.size_bytes} bytes", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
