@@ -15,6 +15,7 @@ from headcount_server.core import query
 from headcount_server.core.query import Ask, By
 from headcount_server.core.rules.tree import InSegment, Rule, Text, Unit
 from headcount_server.core.schema import KeyType
+from headcount_server.core.steps import Steps
 from headcount_server.engine.interface import Engine
 from headcount_server.errors import (
     HeadcountError,
@@ -32,6 +33,7 @@ from headcount_server.rpc.kept_counts import KeptCounts
 from headcount_server.rpc.keys import as_keys, key_of, set_keys
 from headcount_server.rpc.paging import page_size, page_token, place_of
 from headcount_server.rpc.questions import Asked, Stopwatch, present
+from headcount_server.rpc.slices import Slices
 from headcount_server.rpc.watch_calls import WatchCalls
 
 BREAKDOWNS_MAX = 20
@@ -46,6 +48,7 @@ class QueryService(WatchCalls):
     def __init__(self, engine: Engine, threads: Threads) -> None:
         super().__init__(engine, threads)
         self._counts = KeptCounts(engine)
+        self._slices = Slices(engine)
 
     async def count(
         self, request: query_service_pb2.CountRequest, call: Call
@@ -77,7 +80,9 @@ class QueryService(WatchCalls):
         watch = Stopwatch()
         asked = [present(ask, one) for one in asked]
         response = query_service_pb2.BatchCountResponse()
-        answers.set_counts(response, asked, query.batch_count(ask, _rules(asked)))
+        rules = _rules(asked)
+        found, ask = await self._slices.answer(ask, lambda ask: query.batch_count_steps(ask, rules))
+        answers.set_counts(response, asked, found)
         watch.stamp(response, ask)
         return response
 
@@ -97,7 +102,9 @@ class QueryService(WatchCalls):
         tolerant = request.tolerant
         ask, asked, watch = await self._questions.question(request, call, tolerant=tolerant)
         with asked.locating():
-            found = query.explain(ask, asked.rule, tolerant=tolerant)
+            found, ask = await self._slices.answer(
+                ask, lambda ask: query.explain_steps(ask, asked.rule, tolerant=tolerant)
+            )
         response = query_service_pb2.ExplainResponse()
         answers.set_explanation(response, asked, found)
         watch.stamp(response, ask)
@@ -115,7 +122,9 @@ class QueryService(WatchCalls):
         if after is not None and isinstance(after, str) != (key_type is KeyType.STRING):
             refuse("page_token", "the page token has a key of another type", "PAGE_TOKEN_MISMATCH")
         with asked.locating():
-            keys, total, following = query.page(ask, asked.rule, after, size)
+            (keys, total, following), ask = await self._slices.answer(
+                ask, lambda ask: query.page_steps(ask, asked.rule, after, size)
+            )
         response = query_service_pb2.ListMembersResponse(
             total=total, next_page_token=page_token(question, following)
         )
@@ -177,7 +186,10 @@ class QueryService(WatchCalls):
         if base is not None:
             with base.locating():
                 _bind(ask, base.rule, "base")
-        found = query.breakdown(ask, asked.rule, by, None if base is None else base.rule)
+        compared = None if base is None else base.rule
+        found, ask = await self._slices.answer(
+            ask, lambda ask: query.breakdown_steps(ask, asked.rule, by, compared)
+        )
         response = query_service_pb2.BreakdownResponse()
         answers.set_breakdown(response, found)
         watch.stamp(response, ask)
@@ -206,7 +218,10 @@ class QueryService(WatchCalls):
             with one.locating(place):
                 ask.bind(one.rule)
         response = query_service_pb2.OverlapResponse()
-        found = query.overlap(ask, [one.rule for one in asked], request.regions)
+        rules = [one.rule for one in asked]
+        found, ask = await self._slices.answer(
+            ask, lambda ask: query.overlap_steps(ask, rules, request.regions)
+        )
         answers.set_overlap(response, found)
         watch.stamp(response, ask)
         return response
@@ -221,18 +236,9 @@ class QueryService(WatchCalls):
         ask = await self._questions.ask(request, call)
         watch = Stopwatch()
         key = key_of(request.key, ask.audience.schema.key)
-        row = int(ask.audience.keys.find(as_keys(key))[0])
-        if row < 0:
-            raise NotFound(f"no subscriber {key!r}", resource="subscriber", name=str(key))
-        if not request.questions:
-            names = sorted(ask.audience.segments)
-            asked = [Asked(InSegment(Text(name)), segment=name) for name in names]
-        asked = [present(ask, one) for one in asked]
-        questions = [
-            (one.segment, one.rule) if isinstance(one, Asked) else ("", one) for one in asked
-        ]
+        (tried, found), ask = await self._slices.answer(ask, lambda ask: _matched(ask, key, asked))
         response = query_service_pb2.MatchSubscriberResponse()
-        answers.set_match(response, asked, query.match(ask, row, questions))
+        answers.set_match(response, tried, found)
         watch.stamp(response, ask)
         return response
 
@@ -243,6 +249,21 @@ class QueryService(WatchCalls):
             what = f"{len(given)} are given; the limit {limit} is {highest}"
             violation = Violation(place, what, "LIMIT_EXCEEDED")
             raise LimitExceeded(f"{place}: {what}", (violation,), limit=limit)
+
+
+def _matched(
+    ask: Ask, key: str | int, asked: Sequence[Asked | HeadcountError]
+) -> Steps[tuple[list[Asked | HeadcountError], list[query.MatchResult]]]:
+    """What is tried on a subscriber, every segment if nothing is asked, and how it matches."""
+    row = int(ask.audience.keys.find(as_keys(key))[0])
+    if row < 0:
+        raise NotFound(f"no subscriber {key!r}", resource="subscriber", name=str(key))
+    if not asked:
+        names = sorted(ask.audience.segments)
+        asked = [Asked(InSegment(Text(name)), segment=name) for name in names]
+    tried = [present(ask, one) for one in asked]
+    questions = [(one.segment, one.rule) if isinstance(one, Asked) else ("", one) for one in tried]
+    return tried, (yield from query.match_steps(ask, row, questions))
 
 
 def _rules(asked: Sequence[Asked | HeadcountError]) -> list[Rule | HeadcountError]:

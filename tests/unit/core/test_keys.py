@@ -343,3 +343,16 @@ def test_keys_looked_up_one_by_one_are_found_as_those_looked_up_together():
     together = directory.find(asked).tolist()
     assert [int(directory.find([key])[0]) for key in asked] == together
     assert 0 < sum(row < 0 for row in together) < len(together)
+
+
+def test_pages_of_more_keys_than_one_step_looks_at_are_in_order() -> None:
+    directory = KeyDirectory(KeyType.STRING)
+    keys = [f"{number * 7_919 % 10_007:05d}" for number in range(6_000)]
+    directory.find_or_add(keys)
+    ordered, found, after = sorted(keys), [], None
+    while page := list(directory.page_after(directory.everyone, after, 1_700)):
+        found += page
+        after = page[-1]
+    assert found == ordered
+    steps = directory.page_steps(directory.everyone, None, 10)
+    assert len(list(steps)) == 3

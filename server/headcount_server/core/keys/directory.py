@@ -10,7 +10,6 @@ replaced.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from heapq import nsmallest
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from headcount_server.core.keys.checks import (
 from headcount_server.core.keys.table import RowTable
 from headcount_server.core.ragged import RaggedColumn, ragged_index
 from headcount_server.core.schema import KeyType
+from headcount_server.core.steps import Steps, finish
 from headcount_server.errors import DataLoss
 from headcount_server.limits import DEFAULT_LIMITS, PARTITIONS_DEFAULT, Limits
 
@@ -39,6 +39,7 @@ Keys = list[str] | NDArray[np.int64]  # strings, or numbers of both integer key 
 Rows = NDArray[np.uint32]
 
 _FEW = 16  # keys that are looked up one by one
+_STEP_KEYS = 2_048  # keys that are looked at in one step of a page: less than a millisecond
 _CHUNK = 1 << 14  # keys that are looked up together: their arrays stay in the processor's cache
 
 
@@ -181,10 +182,15 @@ class KeyDirectory:
 
         Cost: O(members), for string keys with a look at every key.
         """
+        return finish(self.page_steps(members, after, limit))
+
+    def page_steps(self, members: BitMap, after: str | int | None, limit: int) -> Steps[Keys]:
+        """As ``page_after``, for string keys a step for each _STEP_KEYS of them."""
         rows = to_array(members)
         if self.key_type is KeyType.STRING:
             assert after is None or isinstance(after, str)
-            return [text.decode() for text in self._smallest_texts(rows, after, limit)]
+            smallest = yield from self._smallest_texts(rows, after, limit)
+            return [text.decode() for text in smallest]
         assert after is None or isinstance(after, int)
         numbers = self.keys(rows)
         assert not isinstance(numbers, list)
@@ -402,12 +408,18 @@ class KeyDirectory:
             self._rows_by_hash().insert(self._table_hashes(rows), rows)
         self._everyone = self._everyone | from_rows(rows)
 
-    def _smallest_texts(self, rows: Rows, after: str | None, limit: int) -> list[bytes]:
-        bound = None if after is None else after.encode(errors="surrogatepass")
-        smallest: list[bytes] = []
-        for _, index in by_block(rows):
-            texts = self._take_texts(rows[index])
-            if bound is not None:
-                texts = [text for text in texts if text > bound]
-            smallest = nsmallest(limit, smallest + texts)
+    def _smallest_texts(self, rows: Rows, after: str | None, limit: int) -> Steps[list[bytes]]:
+        low = b"" if after is None else after.encode(errors="surrogatepass")
+        smallest: list[bytes] = []  # ascending, with what may be among the smallest after them
+        for start in range(0, len(rows), _STEP_KEYS):
+            texts = self._take_texts(rows[start : start + _STEP_KEYS])
+            if len(smallest) >= limit:
+                high = smallest[limit - 1]
+                texts = [text for text in texts if low < text < high]
+            elif low:
+                texts = [text for text in texts if text > low]
+            smallest += texts
+            smallest.sort()
+            del smallest[limit:]
+            yield
         return smallest

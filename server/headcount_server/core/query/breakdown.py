@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from headcount_server.core import bitmaps
 from headcount_server.core.attributes import AttributeIndex, BooleanIndex, NumberIndex
 from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
@@ -21,9 +24,12 @@ from headcount_server.core.query.spellings import spelt_number, spelt_period, sp
 from headcount_server.core.rules.names import nearest
 from headcount_server.core.rules.tree import Rule, Unit
 from headcount_server.core.schema import AttributeSchema, AttributeType
+from headcount_server.core.steps import Steps, finish
 from headcount_server.errors import InvalidInput, Violation
 
+Integers = NDArray[np.int64]
 LIMIT_DEFAULT = 1_000
+_CHUNK_ROWS = 8_192  # a millisecond, where nearly all values differ
 _PERIODS = (Unit.DAY, Unit.WEEK, Unit.MONTH, Unit.QUARTER, Unit.YEAR)
 _TIMES = (AttributeType.DATE, AttributeType.TIMESTAMP)
 _NUMBERS = (AttributeType.INTEGER, AttributeType.DECIMAL)
@@ -93,14 +99,21 @@ def breakdown(ask: Ask, rule: Rule, by: Sequence[By], base: Rule | None) -> Brea
         InvalidInput: an unknown attribute, or one that can't be broken down so.
         InvalidRule: a rule doesn't fit the schema.
     """
+    return finish(breakdown_steps(ask, rule, by, base))
+
+
+def breakdown_steps(ask: Ask, rule: Rule, by: Sequence[By], base: Rule | None) -> Steps[Breakdown]:
+    """As ``breakdown``: a step for an attribute, for numbers one for each _CHUNK_ROWS members."""
     total, reachable = ask.count_reachable(ask.bind(rule))
+    yield
     members = ask.members(rule)
     base_rows = ask.scope() if base is None else ask.members(base)
-    results = tuple(
-        _break(ask, _checked(ask, one, f"by[{place}]"), members, base_rows)
-        for place, one in enumerate(by)
-    )
-    return Breakdown(total, reachable, len(base_rows), results)
+    asked = [_checked(ask, one, f"by[{place}]") for place, one in enumerate(by)]
+    results: list[BreakdownResult] = []
+    for one in asked:
+        yield
+        results.append((yield from _break(ask, one, members, base_rows)))
+    return Breakdown(total, reachable, len(base_rows), tuple(results))
 
 
 def _checked(ask: Ask, by: By, place: str) -> By:
@@ -140,10 +153,11 @@ def _schema_of(ask: Ask, by: By, place: str) -> AttributeSchema:
     return schema
 
 
-def _break(ask: Ask, by: By, members: BitMap, base: BitMap) -> BreakdownResult:
+def _break(ask: Ask, by: By, members: BitMap, base: BitMap) -> Steps[BreakdownResult]:
     index = ask.audience.index(by.attribute)
-    counts = _counts(index, by, members, ask.audience.calendar)
-    base_counts = dict(_counts(index, by, base, ask.audience.calendar))
+    counts = yield from _counts(index, by, members, ask.audience.calendar)
+    yield
+    base_counts = dict((yield from _counts(index, by, base, ask.audience.calendar)))
     in_order = bool(by.edges) or by.unit is not None
     if not in_order:
         counts = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
@@ -163,23 +177,23 @@ def _break(ask: Ask, by: By, members: BitMap, base: BitMap) -> BreakdownResult:
 
 def _counts(
     index: AttributeIndex, by: By, rows: BitMap, calendar: Calendar
-) -> list[tuple[str, int]]:
+) -> Steps[list[tuple[str, int]]]:
     if isinstance(index, KeywordIndex | KeywordsIndex):
         return list(index.counts(rows))
     if isinstance(index, BooleanIndex):
         return [("true" if value else "false", count) for value, count in index.counts(rows)]
     assert isinstance(index, NumberIndex)
     if by.edges:
-        return _number_histogram(index, by.edges, rows)
+        return (yield from _number_histogram(index, by.edges, rows))
     if by.unit is not None:
-        return _period_histogram(index, by.unit, rows, calendar)
-    counts = Counter(index.values_of(rows).tolist())
+        return (yield from _period_histogram(index, by.unit, rows, calendar))
+    counts = yield from _tallied(index, rows)
     return [(spelt_value(index.schema, value), count) for value, count in sorted(counts.items())]
 
 
 def _number_histogram(
     index: NumberIndex, edges: tuple[Decimal, ...], rows: BitMap
-) -> list[tuple[str, int]]:
+) -> Steps[list[tuple[str, int]]]:
     """Counts below the first edge, between edges, and from the last one on."""
     scale = index.schema.scale
     labels = [f"< {spelt_number(edges[0])}"]
@@ -187,21 +201,37 @@ def _number_histogram(
     labels.append(f">= {spelt_number(edges[-1])}")
     exact = [Fraction(edge) * 10**scale for edge in edges]
     buckets = [0] * len(labels)
-    for value, count in Counter(index.values_of(rows).tolist()).items():
+    for value, count in (yield from _tallied(index, rows)).items():
         buckets[bisect_right(exact, value)] += count
     return list(zip(labels, buckets, strict=True))
 
 
 def _period_histogram(
     index: NumberIndex, unit: Unit, rows: BitMap, calendar: Calendar
-) -> list[tuple[str, int]]:
-    values = index.values_of(rows)
-    if index.schema.type is AttributeType.TIMESTAMP:
-        values = calendar.days_of(values)
+) -> Steps[list[tuple[str, int]]]:
+    is_timestamp = index.schema.type is AttributeType.TIMESTAMP
+    days = yield from _tallied(index, rows, calendar.days_of if is_timestamp else None)
     buckets: Counter[int] = Counter()
-    for day, count in Counter(values.tolist()).items():
+    for day, count in days.items():
         buckets[period(day, unit)[0]] += count
     return [(spelt_period(day_date(day), unit), count) for day, count in sorted(buckets.items())]
+
+
+def _tallied(
+    index: NumberIndex, rows: BitMap, convert: Callable[[Integers], Integers] | None = None
+) -> Steps[Counter[int]]:
+    """How many of the rows have each value, or each of what values are converted to."""
+    tally: Counter[int] = Counter()
+    present = bitmaps.to_array(rows & index.exists)
+    for start in range(0, len(present), _CHUNK_ROWS):
+        values = index.values_of_rows(present[start : start + _CHUNK_ROWS])
+        if convert is not None:
+            values = convert(values)
+        found, counts = np.unique(values, return_counts=True)
+        for value, count in zip(found.tolist(), counts.tolist(), strict=True):
+            tally[value] += count
+        yield
+    return tally
 
 
 def _lift(count: int, total: int, base_count: int, base_total: int) -> float:

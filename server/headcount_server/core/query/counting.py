@@ -10,6 +10,7 @@ from headcount_server.core.query.ask import Ask
 from headcount_server.core.rules.formatter import format_rule
 from headcount_server.core.rules.tree import And as AndRule
 from headcount_server.core.rules.tree import Rule
+from headcount_server.core.steps import Steps, finish
 from headcount_server.errors import HeadcountError
 
 
@@ -49,12 +50,20 @@ def count(ask: Ask, rule: Rule, waterfall: bool = False) -> Count:
 
 def batch_count(ask: Ask, rules: Sequence[Rule | HeadcountError]) -> list[Count | HeadcountError]:
     """The counts of many rules at one revision; an error in the place of a rule that has one."""
+    return finish(batch_count_steps(ask, rules))
+
+
+def batch_count_steps(
+    ask: Ask, rules: Sequence[Rule | HeadcountError]
+) -> Steps[list[Count | HeadcountError]]:
+    """As ``batch_count``, a step for each rule."""
     counts: list[Count | HeadcountError] = []
     for rule in rules:
         try:
             counts.append(rule if isinstance(rule, HeadcountError) else count(ask, rule))
         except HeadcountError as error:
             counts.append(error)
+        yield
     return counts
 
 

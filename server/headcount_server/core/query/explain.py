@@ -17,6 +17,7 @@ from headcount_server.core.query.tolerant import Checked, checked, faults, whole
 from headcount_server.core.query.warnings import CONTRADICTION, REDUNDANT, Warning, warnings
 from headcount_server.core.rules.formatter import format_rule
 from headcount_server.core.rules.tree import And, AtLeast, Or, Rule, Span
+from headcount_server.core.steps import Steps, finish
 from headcount_server.errors import HeadcountError, Violation
 
 
@@ -71,16 +72,32 @@ def explain(ask: Ask, rule: Rule, *, tolerant: bool = False) -> Explanation:
     Raises:
         InvalidRule: the rule doesn't fit the schema, or a parameter is unbound.
     """
+    return finish(explain_steps(ask, rule, tolerant=tolerant))
+
+
+def explain_steps(ask: Ask, rule: Rule, *, tolerant: bool = False) -> Steps[Explanation]:
+    """As ``explain``, a step for each node, the deepest first."""
     if tolerant:
         found = checked(ask, rule)
     else:
         ask.bind(rule)
         found = whole(rule)
+    yield from _evaluated(ask, found)
     kept: Node = All() if found.kept is None else ask.bind(found.kept)
     total, reachable = ask.count_reachable(kept)
     scope = ask.scope()
-    root = _alone(ask, found, "rule", scope)
+    yield
+    root = yield from _alone(ask, found, "rule", scope)
     return Explanation(total, reachable, root, tuple(faults(found)))
+
+
+def _evaluated(ask: Ask, found: Checked) -> Steps[None]:
+    """Evaluates what can be bound, the parts of a rule before the rule."""
+    for part in found.parts:
+        yield from _evaluated(ask, part)
+    if found.kept is not None:
+        ask.rows(ask.bind(found.kept))
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +111,27 @@ class _Counts:
     is_redundant: bool = False
 
 
-def _alone(ask: Ask, found: Checked, field: str, scope: BitMap) -> ExplainNode:
+def _alone(ask: Ask, found: Checked, field: str, scope: BitMap) -> Steps[ExplainNode]:
     """A node without neighbours."""
     if found.kept is None:
-        return _left_out(ask, found, field, scope)
+        return (yield from _left_out(ask, found, field, scope))
     rows = ask.rows(ask.bind(found.kept)) & scope
     counts = _Counts(rows, len(rows), len(scope) - len(rows))
-    return _node(ask, found, field, scope, counts)
+    return (yield from _node(ask, found, field, scope, counts))
 
 
-def _left_out(ask: Ask, found: Checked, field: str, scope: BitMap) -> ExplainNode:
+def _left_out(ask: Ask, found: Checked, field: str, scope: BitMap) -> Steps[ExplainNode]:
     """A node without counts; what of its parts can be bound has its own."""
-    nodes = [
-        _alone(ask, part, place_below(field, number), scope)
-        for number, part in enumerate(found.parts)
-    ]
+    nodes: list[ExplainNode] = []
+    for number, part in enumerate(found.parts):
+        nodes.append((yield from _alone(ask, part, place_below(field, number), scope)))
     text, span = format_rule(found.rule), found.rule.span
     return ExplainNode(text, field, span, 0, 0, 0, None, tuple(nodes), (), found.error)
 
 
-def _node(ask: Ask, found: Checked, field: str, scope: BitMap, counts: _Counts) -> ExplainNode:
+def _node(
+    ask: Ask, found: Checked, field: str, scope: BitMap, counts: _Counts
+) -> Steps[ExplainNode]:
     assert found.kept is not None, "what is left out has no counts"
     bound = ask.bind(found.kept)
     parts = [part for part in found.parts if part.kept is not None]
@@ -125,12 +143,14 @@ def _node(ask: Ask, found: Checked, field: str, scope: BitMap, counts: _Counts) 
     if isinstance(found.rule, And) and len(rows) > 1 and not counts.rows and all(rows):
         odd.append(CONTRADICTION)
     below = iter(_among_neighbours(found.rule, bound, rows, scope))
-    nodes = [
-        _left_out(ask, part, place_below(field, number), scope)
-        if part.kept is None
-        else _node(ask, part, place_below(field, number), scope, next(below))
-        for number, part in enumerate(found.parts)
-    ]
+    yield
+    nodes: list[ExplainNode] = []
+    for number, part in enumerate(found.parts):
+        place = place_below(field, number)
+        if part.kept is None:
+            nodes.append((yield from _left_out(ask, part, place, scope)))
+        else:
+            nodes.append((yield from _node(ask, part, place, scope, next(below))))
     return ExplainNode(
         format_rule(found.rule),
         field,

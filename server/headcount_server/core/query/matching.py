@@ -18,6 +18,7 @@ from headcount_server.core.rules.tree import (
     Text,
     children,
 )
+from headcount_server.core.steps import Steps, finish
 from headcount_server.errors import HeadcountError
 
 
@@ -54,18 +55,26 @@ def match(
         row: the subscriber's.
         questions: (name of the segment or "", rule); a segment's rule is ``in segment "…"``.
     """
+    return finish(match_steps(ask, row, questions))
+
+
+def match_steps(
+    ask: Ask, row: int, questions: Sequence[tuple[str, Rule | HeadcountError]]
+) -> Steps[list[MatchResult]]:
+    """As ``match``, a step for each node of each rule."""
     results: list[MatchResult] = []
     for segment, rule in questions:
         try:
             if isinstance(rule, HeadcountError):
                 raise rule
-            results.append(_result(ask, row, segment, rule))
+            results.append((yield from _result(ask, row, segment, rule)))
         except HeadcountError as error:
             results.append(MatchResult(segment, False, None, (), error))
+        yield
     return results
 
 
-def _result(ask: Ask, row: int, segment: str, rule: Rule) -> MatchResult:
+def _result(ask: Ask, row: int, segment: str, rule: Rule) -> Steps[MatchResult]:
     shown: Rule | None = rule
     if isinstance(rule, InSegment) and isinstance(rule.segment, Text):
         saved = ask.audience.segments.get(rule.segment.text)
@@ -74,20 +83,20 @@ def _result(ask: Ask, row: int, segment: str, rule: Rule) -> MatchResult:
     if shown is None:
         failing = () if matches else (format_rule(rule),)
         return MatchResult(segment, matches, None, failing)
-    root = _node(ask, row, shown, "rule")
+    root = yield from _node(ask, row, shown, "rule")
     return MatchResult(segment, matches, root, root.failing)
 
 
-def _node(ask: Ask, row: int, rule: Rule, field: str) -> MatchNode:
+def _node(ask: Ask, row: int, rule: Rule, field: str) -> Steps[MatchNode]:
     matches = row in ask.rows(ask.bind(rule))
-    nodes = tuple(
-        _node(ask, row, part, place_below(field, number))
-        for number, part in enumerate(children(rule))
-    )
+    yield
+    nodes: list[MatchNode] = []
+    for number, part in enumerate(children(rule)):
+        nodes.append((yield from _node(ask, row, part, place_below(field, number))))
     text = format_rule(rule)
     failing: tuple[str, ...] = ()
     if not matches:
         failing = (text,)
         if isinstance(rule, And | Or | AtLeast):
             failing = tuple(dict.fromkeys(t for node in nodes for t in node.failing))
-    return MatchNode(text, field, rule.span, matches, nodes, failing)
+    return MatchNode(text, field, rule.span, matches, tuple(nodes), failing)

@@ -9,6 +9,7 @@ from headcount_server.core import bitmaps
 from headcount_server.core.keys import KeyDirectory, Keys, mix, stable_hash
 from headcount_server.core.query.ask import Ask
 from headcount_server.core.rules.tree import Rule
+from headcount_server.core.steps import Steps, finish
 
 
 def members(ask: Ask, rule: Rule) -> BitMap:
@@ -27,8 +28,16 @@ def page(
         after: the last key of the page before, or None.
         limit: keys on a page, 1 or more.
     """
+    return finish(page_steps(ask, rule, after, limit))
+
+
+def page_steps(
+    ask: Ask, rule: Rule, after: str | int | None, limit: int
+) -> Steps[tuple[Keys, int, str | int | None]]:
+    """As ``page``, a step for each block of string keys."""
     rows = ask.members(rule)
-    keys = ask.audience.keys.page_after(rows, after, limit + 1)
+    yield
+    keys = yield from ask.audience.keys.page_steps(rows, after, limit + 1)
     if len(keys) <= limit:
         return keys, len(rows), None
     last = keys[limit - 1]

@@ -10,6 +10,7 @@ from pyroaring import BitMap
 from headcount_server.core import bitmaps
 from headcount_server.core.query.ask import Ask
 from headcount_server.core.rules.tree import Rule
+from headcount_server.core.steps import Steps, finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,33 @@ class Overlap:
 
 def overlap(ask: Ask, rules: Sequence[Rule], regions: bool) -> Overlap:
     """The overlap of rules within the scope. O(rules²), and O(2^rules) for regions."""
-    sets = [ask.members(rule) for rule in rules]
+    return finish(overlap_steps(ask, rules, regions))
+
+
+def overlap_steps(ask: Ask, rules: Sequence[Rule], regions: bool) -> Steps[Overlap]:
+    """As ``overlap``: a step for a rule, for a rule with those before it, and for a cut."""
+    sets: list[BitMap] = []
+    for rule in rules:
+        sets.append(ask.members(rule))
+        yield
     matrix = [[0] * len(sets) for _ in sets]
     for i, left in enumerate(sets):
         matrix[i][i] = len(left)
         for j in range(i):
             matrix[i][j] = matrix[j][i] = left.intersection_cardinality(sets[j])
+        yield
     union = bitmaps.union(sets)
-    return Overlap(tuple(map(tuple, matrix)), _regions(sets, union) if regions else (), len(union))
+    yield
+    found = (yield from _regions(sets, union)) if regions else ()
+    return Overlap(tuple(map(tuple, matrix)), found, len(union))
 
 
-def _regions(sets: Sequence[BitMap], union: BitMap) -> tuple[OverlapRegion, ...]:
+def _regions(sets: Sequence[BitMap], union: BitMap) -> Steps[tuple[OverlapRegion, ...]]:
     parts: list[tuple[tuple[int, ...], BitMap]] = [((), union)]
     for i, rows in enumerate(sets):
         inside = [((*indexes, i), part & rows) for indexes, part in parts]
         outside = [(indexes, part - rows) for indexes, part in parts]
         parts = inside + outside
+        yield
     found = [OverlapRegion(indexes, len(part)) for indexes, part in parts if indexes]
     return tuple(sorted(found, key=lambda region: (-len(region.indexes), region.indexes)))
