@@ -65,7 +65,7 @@ def compare(
       headcount-bench compare --data data/1m --engines duckdb,redis --repeats 50
     """
     from headcount_bench.compare import report
-    from headcount_bench.compare.run import Plan
+    from headcount_bench.compare.run import Outcome, Plan
     from headcount_bench.compare.run import compare as run
     from headcount_bench.machine import stamp
     from headcount_bench.results import append
@@ -75,10 +75,15 @@ def compare(
     draw = report.plotter(plot) if plot is not None else None
     console = Console(stderr=True)
     planned = Plan(names, repeats, timeout_s, alone, work, engines is not None)
-    outcome = run(found, planned, lambda text: console.print(text, style="dim"))
-    lines = report.as_lines(outcome, stamp(), found.manifest)
-    if out is not None:
-        append(out, lines)
+    lines: list[report.Line] = []
+
+    def keep(part: Outcome) -> None:
+        new = report.as_lines(part, stamp(), found.manifest)
+        lines.extend(new)
+        if out is not None:
+            append(out, new)
+
+    outcome = run(found, planned, lambda text: console.print(text, style="dim"), keep)
     if draw is not None:
         draw(outcome)
     if as_json:

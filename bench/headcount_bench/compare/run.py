@@ -40,7 +40,7 @@ from headcount_bench.workload.questions import QUESTIONS
 HEADCOUNT = "Headcount"
 COLD, WARM = "cold", "warm"
 ROUNDS_MIN = 3
-SECONDS_MAX = 6.0  # after that, a way that is slow is asked no more of a question
+SECONDS_MAX = 4.0  # after that, a way that is slow is asked no more of a question
 _DISK_SUBSCRIBER_BYTES, _DISK_EVENT_BYTES = 1_500, 400  # prepared files, and engines' own
 
 
@@ -113,17 +113,26 @@ class Outcome:
     stores: list[Store] = field(default_factory=list[Store])
     missing: list[str] = field(default_factory=list[str])
 
+    def add(self, other: Outcome) -> None:
+        """What others that took turns gave; what Headcount holds is told once."""
+        own = {(store.engine, store.way) for store in self.stores}
+        self.figures += other.figures
+        self.stores += [store for store in other.stores if (store.engine, store.way) not in own]
+        self.missing += other.missing
+
 
 Tell = Callable[[str], None]
+Keep = Callable[[Outcome], None]
 
 
-def compare(data: Generated, plan: Plan, tell: Tell) -> Outcome:
+def compare(data: Generated, plan: Plan, tell: Tell, keep: Keep = lambda _: None) -> Outcome:
     """Loads the data set into Headcount and the others and asks all questions.
 
     Args:
         data: checked already.
         plan: what to compare.
         tell: is told what is being done.
+        keep: gets what engines that took turns gave, as soon as they are done.
 
     Raises:
         BenchFault: too little memory or disk, an engine that was asked for isn't there, or an
@@ -143,9 +152,11 @@ def compare(data: Generated, plan: Plan, tell: Tell) -> Outcome:
         questions = asked(audience.schema, data.manifest)
         peer = _Headcount(audience, data.manifest.as_of_us)
         for group in groups:
-            _ask_group(group, dataset, questions, peer, plan, outcome, tell)
-        held = Held(sum(by_index(audience).values()), "memory")
-        outcome.stores.insert(0, Store(HEADCOUNT, COLD, held, load_s))
+            found = _ask_group(group, dataset, questions, peer, plan, tell)
+            held = Held(sum(by_index(audience).values()), "memory")
+            found.stores.insert(0, Store(HEADCOUNT, COLD, held, load_s))
+            keep(found)
+            outcome.add(found)
     return outcome
 
 
@@ -173,10 +184,10 @@ def _ask_group(
     questions: dict[str, Question],
     peer: _Headcount,
     plan: Plan,
-    outcome: Outcome,
     tell: Tell,
-) -> None:
+) -> Outcome:
     """Loads some engines, asks them in turns with Headcount, and ends them, whatever happens."""
+    outcome = Outcome()
     with _opened(names, plan, outcome, tell) as engines:
         for engine in engines:
             tell(f"loading {engine.name}")
@@ -186,13 +197,12 @@ def _ask_group(
             outcome.stores += [
                 Store(engine.name, way, engine.held(way), seconds) for way in engine.ways
             ]
-        if not engines:
-            return
         gc.collect()
         beside = ", ".join(engine.name for engine in engines)
-        for name, question in questions.items():
+        for name, question in questions.items() if engines else ():
             tell(f"asking {name} beside {beside}")
             outcome.figures += _ask(name, question, engines, peer, plan.repeats, beside)
+    return outcome
 
 
 @contextmanager
