@@ -225,9 +225,8 @@ def _stores(outcome: Outcome) -> tuple[str, list[str], Cells]:
     rows: Cells = []
     own = next((s.held.bytes for s in outcome.stores if s.engine == HEADCOUNT), 0)
     for store in outcome.stores:
-        way = "" if store.engine == HEADCOUNT else f" {store.way}"
         rows.append([
-            f"{store.engine}{way}", in_units(store.held.bytes), store.held.place,
+            f"{store.engine} {store.way}", in_units(store.held.bytes), store.held.place,
             f"×{store.held.bytes / own:.2f}" if own else "", f"{store.load_s:,.0f}",
         ])  # fmt: skip
     return "What each holds", ["engine", "size", "where", "× Headcount", "all loaded in s"], rows

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from headcount_server.core.audience import Audience
+from headcount_server.core.schema import AttributeType
 
 from headcount_bench.compare.algebra import Answer, Question
 from headcount_bench.compare.asked import asked
@@ -41,6 +42,7 @@ HEADCOUNT = "Headcount"
 COLD, WARM = "cold", "warm"
 ROUNDS_MIN = 3
 SECONDS_MAX = 4.0  # after that, a way that is slow is asked no more of a question
+_TEXTS = (AttributeType.TEXT,)
 _DISK_SUBSCRIBER_BYTES, _DISK_EVENT_BYTES = 1_500, 400  # prepared files, and engines' own
 
 
@@ -153,8 +155,8 @@ def compare(data: Generated, plan: Plan, tell: Tell, keep: Keep = lambda _: None
         peer = _Headcount(audience, data.manifest.as_of_us)
         for group in groups:
             found = _ask_group(group, dataset, questions, peer, plan, tell)
-            held = Held(sum(by_index(audience).values()), "memory")
-            found.stores.insert(0, Store(HEADCOUNT, COLD, held, load_s))
+            for place, (part, size) in enumerate(_held(audience).items()):
+                found.stores.insert(place, Store(HEADCOUNT, part, Held(size, "memory"), load_s))
             keep(found)
             outcome.add(found)
     return outcome
@@ -176,6 +178,17 @@ class _Headcount:
         if way == COLD:
             forget(self._audience, blocks=False)
         return _timed(self._askers[name])[0]
+
+
+def _held(audience: Audience) -> dict[str, int]:
+    """Bytes of all that Headcount holds, and of what answers alone are made of.
+
+    Bitmaps elsewhere have neither keys nor texts nor the events one by one.
+    """
+    whole = by_index(audience)
+    kept = (index for index in audience.attributes.values() if index.schema.type not in _TEXTS)
+    bitmaps = sum(sum(index.nbytes().values()) for index in kept)
+    return {"all": sum(whole.values()), "indexes": bitmaps + whole["roll-ups"]}
 
 
 def _ask_group(
