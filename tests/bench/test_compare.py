@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 from headcount_bench.cli import main
-from headcount_bench.compare import report, run
+from headcount_bench.compare import headcount, report, run
 from headcount_bench.compare.algebra import (
     And,
     Answer,
@@ -195,7 +195,9 @@ def test_a_ratio_is_to_headcount_beside_it() -> None:
     assert not verdict.is_met
 
 
-def test_the_command_compares_and_writes(data: Generated, tmp_path: Path) -> None:
+def test_the_command_compares_and_writes(
+    data: Generated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("duckdb")
     out = tmp_path / "results.jsonl"
     command = ["compare", "--data", str(data.directory), "--engines", "duckdb,sqlite"]
@@ -211,6 +213,9 @@ def test_the_command_compares_and_writes(data: Generated, tmp_path: Path) -> Non
     assert {line["engine"] for line in lines if line["what"] == "store"} == {
         "Headcount", "DuckDB", "SQLite",
     }  # fmt: skip
+    monkeypatch.delattr(headcount, "load")  # the second run takes what the first one kept
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 0, again.output
 
 
 def test_an_unknown_engine_is_refused(data: Generated) -> None:

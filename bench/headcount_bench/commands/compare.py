@@ -34,7 +34,7 @@ from headcount_bench.workload.dataset import open_dataset
 )  # fmt: skip
 @click.option(
     "--work", type=click.Path(path_type=Path),
-    help="Keep the files prepared for the other engines here, for the next run.",
+    help="Keep prepared files and a snapshot of Headcount here, for the next run.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of tables.")
 @click.option("--markdown", is_flag=True, help="Tables in Markdown.")

@@ -14,7 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from headcount_bench.compare.run import COLD, HEADCOUNT, Figure, Outcome
+from headcount_bench.compare.headcount import COLD
+from headcount_bench.compare.run import HEADCOUNT, Figure, Outcome
 from headcount_bench.faults import FAILED, BenchFault
 from headcount_bench.resources import in_units
 from headcount_bench.workload.dataset import Manifest

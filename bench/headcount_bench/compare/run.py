@@ -16,8 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from headcount_server.core.audience import Audience
-from headcount_server.core.schema import AttributeType
 
 from headcount_bench.compare.algebra import Answer, Question
 from headcount_bench.compare.asked import asked
@@ -29,20 +27,14 @@ from headcount_bench.compare.engines import (
     HEADCOUNT_SUBSCRIBER_BYTES,
     PROCESS_BYTES,
 )
+from headcount_bench.compare.headcount import COLD, WARM, Headcount, timed
 from headcount_bench.faults import FAILED, BenchFault
-from headcount_bench.inprocess.asking import Answer as HeadcountAnswer
-from headcount_bench.inprocess.asking import asker, forget
-from headcount_bench.inprocess.loading import load
-from headcount_bench.inprocess.memory import by_index
 from headcount_bench.resources import require_disk, require_memory
 from headcount_bench.workload.dataset import Dataset as Generated
-from headcount_bench.workload.questions import QUESTIONS
 
-HEADCOUNT = "Headcount"
-COLD, WARM = "cold", "warm"
+HEADCOUNT = Headcount.name
 ROUNDS_MIN = 3
 SECONDS_MAX = 4.0  # after that, a way that is slow is asked no more of a question
-_TEXTS = (AttributeType.TEXT,)
 _DISK_SUBSCRIBER_BYTES, _DISK_EVENT_BYTES = 1_500, 400  # prepared files, and engines' own
 
 
@@ -148,54 +140,23 @@ def compare(data: Generated, plan: Plan, tell: Tell, keep: Keep = lambda _: None
         tell("preparing files for the other engines")
         dataset = prepare(data, place / "prepared", Path(temporary))
         tell("loading Headcount")
-        begin = time.perf_counter()
-        audience = load(data, lambda _what, _rows: None).audience
-        load_s = time.perf_counter() - begin
-        questions = asked(audience.schema, data.manifest)
-        peer = _Headcount(audience, data.manifest.as_of_us)
+        peer = Headcount(data, plan.work / "headcount" if plan.work else None)
+        questions = asked(peer.audience.schema, data.manifest)
         for group in groups:
             found = _ask_group(group, dataset, questions, peer, plan, tell)
-            for place, (part, size) in enumerate(_held(audience).items()):
-                found.stores.insert(place, Store(HEADCOUNT, part, Held(size, "memory"), load_s))
+            for place, (part, size) in enumerate(peer.held().items()):
+                store = Store(HEADCOUNT, part, Held(size, "memory"), peer.load_s)
+                found.stores.insert(place, store)
             keep(found)
             outcome.add(found)
     return outcome
-
-
-class _Headcount:
-    """Headcount's engine in this process."""
-
-    def __init__(self, audience: Audience, now_us: int) -> None:
-        self._audience = audience
-        self._askers = {one.id: asker(audience, one, now_us) for one in QUESTIONS}
-
-    def answer(self, name: str) -> Answer:
-        """The answer in the terms of the comparison."""
-        return _plain(self._askers[name]())
-
-    def ask(self, name: str, way: str) -> float:
-        """Milliseconds that an ask took; what comes before it isn't timed."""
-        if way == COLD:
-            forget(self._audience, blocks=False)
-        return _timed(self._askers[name])[0]
-
-
-def _held(audience: Audience) -> dict[str, int]:
-    """Bytes of all that Headcount holds, and of what answers alone are made of.
-
-    Bitmaps elsewhere have neither keys nor texts nor the events one by one.
-    """
-    whole = by_index(audience)
-    kept = (index for index in audience.attributes.values() if index.schema.type not in _TEXTS)
-    bitmaps = sum(sum(index.nbytes().values()) for index in kept)
-    return {"all": sum(whole.values()), "indexes": bitmaps + whole["roll-ups"]}
 
 
 def _ask_group(
     names: Sequence[str],
     data: Dataset,
     questions: dict[str, Question],
-    peer: _Headcount,
+    peer: Headcount,
     plan: Plan,
     tell: Tell,
 ) -> Outcome:
@@ -242,27 +203,27 @@ def _ask(
     name: str,
     question: Question,
     engines: Sequence[Engine],
-    peer: _Headcount,
+    peer: Headcount,
     repeats: int,
     beside: str,
 ) -> list[Figure]:
     """One question, first checked, then timed in turns."""
     truth = peer.answer(name)
     figures: list[Figure] = []
-    timed: list[tuple[Figure, Callable[[], float]]] = []
+    turns: list[tuple[Figure, Callable[[], float]]] = []
     for way in (COLD, WARM):
         figure = Figure(name, HEADCOUNT, way, beside, truth)
         figures.append(figure)
-        timed.append((figure, lambda way=way: peer.ask(name, way)))
+        turns.append((figure, lambda way=way: peer.ask(name, way)))
     for engine in engines:
         for way in engine.ways:
             figure = Figure(name, engine.name, way, beside, truth)
             figures.append(figure)
             ready = _checked(engine, way, question, figure)
             if ready is not None:
-                timed.append((figure, lambda ready=ready: _timed(ready)[0]))
+                turns.append((figure, lambda ready=ready: timed(ready)))
     for turn in range(repeats):
-        for figure, ask in timed:
+        for figure, ask in turns:
             if figure.why or (turn >= ROUNDS_MIN and sum(figure.times_ms) > SECONDS_MAX * 1e3):
                 continue
             try:
@@ -296,22 +257,6 @@ def _shown(answer: Answer) -> str:
     if len(answer) == 1:
         return f"{answer[0]:,}"
     return f"{len(answer)} numbers: " + ", ".join(f"{n:,}" for n in answer[:60])
-
-
-def _plain(answer: HeadcountAnswer) -> Answer:
-    match answer:
-        case int():
-            return (answer,)
-        case dict():
-            return tuple(count for _, count in sorted(answer.items()) if count)
-        case _:
-            return tuple(n for place, row in enumerate(answer) for n in row[place:])
-
-
-def _timed(ask: Callable[[], object]) -> tuple[float, object]:
-    begin = time.perf_counter_ns()
-    answer = ask()
-    return (time.perf_counter_ns() - begin) / 1e6, answer
 
 
 def _require_room(data: Generated, plan: Plan, place: Path) -> None:
