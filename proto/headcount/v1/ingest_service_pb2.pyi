@@ -532,7 +532,7 @@ class UpsertSubscribersRequest(_message.Message):
     """True to check everything and change nothing."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubscriberRow]:
-        """Row by row; at most 100,000. Either this or `columns`."""
+        """Row by row; at most 100,000. Either this or `columns`; neither in a numbered batch of which nothing is left."""
 
     @_builtins.property
     def columns(self) -> Global___SubscriberColumns:
@@ -743,7 +743,7 @@ class RecordEventsRequest(_message.Message):
     """True to check everything and change nothing."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventRow]:
-        """Row by row; at most 100,000. Either this or `columns`."""
+        """Row by row; at most 100,000. Either this or `columns`; neither in a numbered batch of which nothing is left."""
 
     @_builtins.property
     def columns(self) -> Global___EventColumns:

@@ -23,7 +23,7 @@ from headcount_server.core.commands import (
     RecordEvents,
     UpsertSubscribers,
 )
-from headcount_server.core.schema import AttributeType, EventSchema
+from headcount_server.core.schema import AttributeType, EventSchema, KeyType
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import LimitExceeded, Violation
 from headcount_server.limits import Limits
@@ -57,7 +57,9 @@ def upsert_command(
     """
     producer = _producer(request)
     bad = BadRows(limits)
-    if _is_columnar(request, limits):
+    if _is_number_alone(request):
+        command = UpsertSubscribers(audience.name, _no_keys(audience), (), now_us)
+    elif _is_columnar(request, limits):
         command = _upsert_columns(request.columns, audience, now_us, bad)
     else:
         command = row_form.upsert(request.rows, audience, now_us, bad)
@@ -80,7 +82,9 @@ def record_command(
     """
     producer = _producer(request)
     bad = BadRows(limits)
-    if _is_columnar(request, limits):
+    if _is_number_alone(request):
+        keys, times, groups = _no_keys(audience), np.empty(0, np.int64), ()
+    elif _is_columnar(request, limits):
         keys = keys_of(request.columns.keys, audience.schema.key, "columns.keys")
         _check_size(len(keys), "columns.keys", limits)
         times, groups = _event_columns(request.columns, len(keys), audience, bad)
@@ -113,6 +117,17 @@ def _producer(request: Batch) -> Producer | None:
     if not request.producer and request.sequence:
         refuse("producer", "a batch with a sequence needs the name of its producer", "UNSET")
     return Producer(request.producer, request.sequence) if request.producer else None
+
+
+def _is_number_alone(
+    request: ingest_service_pb2.UpsertSubscribersRequest | ingest_service_pb2.RecordEventsRequest,
+) -> bool:
+    """Whether a numbered batch has nothing but its number: what it was to hold is left out."""
+    return bool(request.producer) and not request.rows and not request.HasField("columns")
+
+
+def _no_keys(audience: Audience) -> Keys:
+    return [] if audience.schema.key is KeyType.STRING else np.empty(0, np.int64)
 
 
 def _is_columnar(

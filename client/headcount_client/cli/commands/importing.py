@@ -22,6 +22,7 @@ from headcount_client.cli.importing.layout import (
 )
 from headcount_client.cli.importing.parquet_file import ParquetSource
 from headcount_client.cli.importing.report import Complaints, RejectFile, progress_bar
+from headcount_client.cli.importing.resuming import numbering
 from headcount_client.cli.importing.sending import Sender, StoppedError, Tally
 from headcount_client.cli.output import print_json, say, shown
 from headcount_client.cli.target import Target, target_options
@@ -41,6 +42,8 @@ class _Options:
     strict: bool
     rows: int
     choices: Choices
+    shape: tuple[object, ...]
+    resume: bool
 
 
 @click.command(
@@ -50,6 +53,7 @@ Examples:
   headcount import shop subscribers.csv
   headcount import shop orders.parquet --events --event purchase --map customer=key --map at=time
   headcount import shop a.csv b.csv --reject-file bad.csv --json
+  headcount import shop orders.parquet --events --event purchase --resume
 
 \b
 Subscriber files have a key column and one per attribute, and may have known_since and changed_at.
@@ -111,6 +115,12 @@ An empty field is a missing value; a column that is absent leaves values as they
     show_default=True,
     help="Rows in one write.",
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with an import that was broken off, without loss or doubling: the same files, as"
+    " they were, and the same options. A file that changed, or was never begun, is refused.",
+)
 @target_options
 def import_files(
     target: Target,
@@ -127,11 +137,15 @@ def import_files(
     form: str | None,
     delimiter: str | None,
     batch_rows: int,
+    resume: bool,
 ) -> int:
     """Import files of subscribers, or of events: CSV, JSON Lines, Parquet."""  # fmt: skip
     if (event or create_missing) and not events:
         raise click.UsageError("--event and --create-missing go with --events")
-    options = _Options(audience, strict, batch_rows, _choices(mapped, ignored))
+    if resume and strict:
+        raise click.UsageError("--strict stops at a bad line, so there is nothing to --resume")
+    shape = (form, delimiter, batch_rows, strict)
+    options = _Options(audience, strict, batch_rows, _choices(mapped, ignored), shape, resume)
     with target.client() as client:
         try:
             layout = _layout(client, audience, events, event, key_from_line, create_missing)
@@ -168,9 +182,17 @@ def _import(
     def advance(position: int, rows: int) -> None:
         progress.update(bar, completed=position, rows=rows)
 
+    try:
+        numbers = numbering(
+            client, layout, Path(source.name), columns, options.shape, options.resume
+        )
+    except FileFault as fault:
+        faults.complain(f"{source.name}: {fault}")
+        return False
     sender = Sender(
         client,
         layout,
+        numbering=numbers,
         strict=options.strict,
         contents=rejects.is_open,
         reject=complaints.add,
@@ -188,29 +210,33 @@ def _import(
         faults.complain(f"{source.name}: {fault}")
     finally:
         complaints.end()
-        _tell(target, source, sender.tally, client, options.audience)
+        _tell(target, source, sender.tally, client, options.audience, options.resume)
     return going_on
 
 
-def _tell(target: Target, source: Source, tally: Tally, client: Client, audience: str) -> None:
+def _tell(
+    target: Target, source: Source, tally: Tally, client: Client, audience: str, resumed: bool
+) -> None:
     if not target.as_json:
         say(
             f"{source.name}: {shown(tally.rows)} rows, {shown(tally.accepted)} accepted,"
             f" {shown(tally.rejected)} rejected"
+            + (f", {shown(tally.skipped)} there already" if tally.skipped else "")
         )
         return
     if not tally.revision:
         found = client.get_audience(audience).audience
         tally.revision = found.revision if found else 0
-    print_json(
-        {
-            "file": source.name,
-            "rows": tally.rows,
-            "accepted": tally.accepted,
-            "rejected": tally.rejected,
-            "revision": tally.revision,
-        }
-    )
+    told: dict[str, object] = {
+        "file": source.name,
+        "rows": tally.rows,
+        "accepted": tally.accepted,
+        "rejected": tally.rejected,
+        "revision": tally.revision,
+    }
+    if resumed:
+        told["skipped"] = tally.skipped
+    print_json(told)
 
 
 def _layout(

@@ -25,19 +25,23 @@ class Batch:
         chunk: the rows they are from.
         rows: their indexes in the chunk, ascending.
         keys: their keys.
+        producer, sequence: how the batch is numbered; "": it isn't.
     """
 
     layout: Layout
     chunk: Chunk
     rows: Lines
     keys: Array
+    producer: str = ""
+    sequence: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def part(self, indexes: Lines) -> Batch:
         """Some of the rows, by their indexes in this batch."""
-        return Batch(self.layout, self.chunk, self.rows[indexes], self.keys.take(pa.array(indexes)))
+        taken = self.keys.take(pa.array(indexes, pa.int64()))
+        return replace(self, rows=self.rows[indexes], keys=taken)
 
     def rejected(self, index: int, reason: str) -> Rejected:
         """The row at an index as one that isn't imported."""
@@ -48,13 +52,30 @@ class Batch:
         """Line of the row at an index."""
         return int(self.chunk.lines[int(self.rows[index])])
 
-    def request(self) -> Write:
+    def numbered(self, producer: str, sequence: int) -> Batch:
+        """The same rows under a number."""
+        return replace(self, producer=producer, sequence=sequence)
+
+    def check(self) -> Write:
+        """The batch as a message that is only to be checked. O(values)."""
+        request = replace(self, producer="", sequence=0).request()
+        request.validate_only = True
+        return request
+
+    def request(self) -> pb.UpsertSubscribersRequest | pb.RecordEventsRequest:
         """The batch as a message. O(values)."""
         columns: Mapping[str, Array] = self.chunk.columns
+        if not len(self) and self.producer:  # its number is all that there is of it
+            kind = pb.RecordEventsRequest if self.layout.events else pb.UpsertSubscribersRequest
+            return kind(
+                audience=self.layout.audience, producer=self.producer, sequence=self.sequence
+            )
         if len(self.rows) < len(self.chunk.lines):
             chosen = pa.array(self.rows)
             columns = {target: array.take(chosen) for target, array in columns.items()}
-        return self._events(columns) if self.layout.events else self._subscribers(columns)
+        request = self._events(columns) if self.layout.events else self._subscribers(columns)
+        request.producer, request.sequence = self.producer, self.sequence
+        return request
 
     def _subscribers(self, columns: Mapping[str, Array]) -> pb.UpsertSubscribersRequest:
         request = pb.UpsertSubscribersRequest(audience=self.layout.audience)

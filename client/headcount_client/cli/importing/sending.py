@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headcount_client import results
 from headcount_client.blocking import WriteStream
@@ -23,6 +24,7 @@ from headcount_client.calls.writes import Write
 from headcount_client.cli.importing.batches import Batch, batch_of
 from headcount_client.cli.importing.chunks import Chunk, Rejected
 from headcount_client.cli.importing.layout import Layout
+from headcount_client.cli.importing.resuming import NOT_NUMBERED, Numbering
 from headcount_client.client import Client
 from headcount_client.errors import CLASSES, HeadcountError
 
@@ -32,6 +34,7 @@ MESSAGE_BYTES_MAX = 8 << 20  # half of what a server takes by default
 _PART_ROWS_MIN = 64
 _LISTED = 80  # bad rows that a part may be expected to have; a refusal lists 100
 _TRIES = 8
+_GAP = "OUT_OF_RANGE"  # how a batch is refused whose number isn't the next one
 _CODES = {3: "INVALID_ARGUMENT", 5: "NOT_FOUND", 6: "ALREADY_EXISTS", 8: "RESOURCE_EXHAUSTED",
           9: "FAILED_PRECONDITION", 10: "ABORTED", 11: "OUT_OF_RANGE", 12: "UNIMPLEMENTED",
           13: "INTERNAL", 14: "UNAVAILABLE", 15: "DATA_LOSS"}  # fmt: skip
@@ -55,6 +58,7 @@ class Tally:
         rejected: lines left out.
         created: subscribers that are new.
         revision: position of the last write.
+        skipped: rows that an earlier import had sent.
     """
 
     rows: int = 0
@@ -62,6 +66,7 @@ class Tally:
     rejected: int = 0
     created: int = 0
     revision: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Sender:
         contents: bool,
         reject: Callable[[Rejected], None],
         advance: Callable[[int, int], None],
+        numbering: Numbering = NOT_NUMBERED,
     ) -> None:
         """Prepare.
 
@@ -96,6 +102,7 @@ class Sender:
             contents: whether bad lines are wanted with their content.
             reject: takes each line that is left out.
             advance: takes position and rows, whenever a batch is settled.
+            numbering: how batches are numbered, and how many of them the server has.
         """
         self.tally = Tally()
         self._client = client
@@ -104,7 +111,9 @@ class Sender:
         self._contents = contents
         self._reject = reject
         self._advance = advance
+        self._numbering = numbering
         self._bad: list[Rejected] = []  # of the batch that is being settled
+        self._empty: list[Batch] = []  # of which only the number is left, before the next one
         self._in_flight = IN_FLIGHT if layout.events and not strict else 1
 
     def send(self, chunks: Iterator[Chunk]) -> None:
@@ -119,6 +128,10 @@ class Sender:
             for ready in _ahead(self._ready(chunks)):
                 while len(waiting) >= self._in_flight:
                     self._settle(waiting.popleft(), stream, repairs)
+                if 0 < ready.batch.sequence <= self._numbering.done:
+                    self.tally.skipped += len(ready.batch)
+                    self._finish(ready)
+                    continue
                 if self._strict and ready.rejected:
                     self._stop(ready, repairs)
                 if ready.request is None:
@@ -130,6 +143,7 @@ class Sender:
                 self._settle(waiting.popleft(), stream, repairs)
 
     def _ready(self, chunks: Iterator[Chunk]) -> Iterator[Ready]:
+        sequence, producer = 0, self._numbering.producer
         for chunk in chunks:
             kept = chunk if self._contents else replace(chunk, content=_nothing)
             batch, rejected = batch_of(self._layout, kept)
@@ -140,6 +154,10 @@ class Sender:
                 if request.ByteSize() > MESSAGE_BYTES_MAX and len(part) > 1:
                     parts[:0] = _split(part, 2)
                     continue
+                if producer:
+                    sequence += 1
+                    part = part.numbered(producer, sequence)
+                    request.producer, request.sequence = producer, sequence
                 yield Ready(part, request, rejected, chunk.position)
                 rejected = []
             if rejected:
@@ -166,6 +184,12 @@ class Sender:
         self, batch: Batch, answer: results.StreamWritesResponse, repairs: WriteStream
     ) -> None:
         for _ in range(_TRIES):
+            if _is_too_early(answer, batch):  # what was before it is settled only now
+                for empty in self._empty:
+                    _exchange(repairs, empty)
+                self._empty.clear()
+                answer = _exchange(repairs, batch)
+                continue
             if answer.accepted is not None:
                 self.tally.accepted += answer.accepted.accepted_count
                 self.tally.created += answer.accepted.created_count
@@ -183,21 +207,40 @@ class Sender:
         raise _error(answer.refused)
 
     def _take_bad(self, batch: Batch, refused: results.WriteRefused, repairs: WriteStream) -> None:
-        bad: dict[int, str] = {}
-        for row in refused.bad_rows:
-            fault = f"{row.field}: {row.description}"
-            bad[row.index] = f"{bad[row.index]}; {fault}" if row.index in bad else fault
+        bad = _faults(refused)
         if self._strict:
             self._apply_before(batch, min(bad), bad[min(bad)], repairs)
         self._bad += [batch.rejected(index, reason) for index, reason in bad.items()]
         rest = np.setdiff1d(np.arange(len(batch)), np.fromiter(bad, np.int64, len(bad)))
-        if not len(rest):
-            return
         others = max(refused.bad_row_count - len(bad), 0)
-        rows = max(_PART_ROWS_MIN, len(rest) * _LISTED // others) if others else len(rest)
         part = batch.part(rest)
-        for piece in _split(part, -(-len(rest) // rows)):
+        if others and batch.producer:  # one number, so one batch, of what is good
+            part = self._good(part, others, repairs)
+        if not len(part):
+            self._empty += [part] if part.producer else []
+            return
+        for piece in _pieces(part, others if not batch.producer else 0):
             self._take(piece, _exchange(repairs, piece), repairs)
+
+    def _good(self, batch: Batch, others: int, repairs: WriteStream) -> Batch:
+        """The rows of a batch that the server would take; the others are noted as bad."""
+        kept: list[NDArray[np.int64]] = []
+        first = 0
+        for piece in _pieces(batch, others):
+            bad: dict[int, str] = {}
+            repairs.send(piece.check())
+            answer = repairs.receive()
+            if answer.refused is not None and answer.refused.bad_rows:
+                bad = _faults(answer.refused)
+                self._bad += [piece.rejected(index, reason) for index, reason in bad.items()]
+            good = np.setdiff1d(np.arange(len(piece)), np.fromiter(bad, np.int64, len(bad)))
+            left = 0 if answer.refused is None else answer.refused.bad_row_count - len(bad)
+            if left > 0:
+                rest = self._good(piece.part(good), left, repairs)
+                good = np.flatnonzero(np.isin(piece.rows, rest.rows))
+            kept.append(good + first)
+            first += len(piece)
+        return batch.part(np.concatenate(kept))
 
     def _apply_before(self, batch: Batch, index: int, reason: str, repairs: WriteStream) -> None:
         """Apply the rows before the first bad one, then stop."""
@@ -236,6 +279,28 @@ def _nothing(_index: int) -> str:
 def _exchange(repairs: WriteStream, batch: Batch) -> results.StreamWritesResponse:
     repairs.send(batch.request())
     return repairs.receive()
+
+
+def _faults(refused: results.WriteRefused) -> dict[int, str]:
+    """Index of a bad row -> what is wrong with it."""
+    bad: dict[int, str] = {}
+    for row in refused.bad_rows:
+        fault = f"{row.field}: {row.description}"
+        bad[row.index] = f"{bad[row.index]}; {fault}" if row.index in bad else fault
+    return bad
+
+
+def _is_too_early(answer: results.StreamWritesResponse, batch: Batch) -> bool:
+    refused = answer.refused
+    return bool(batch.producer) and refused is not None and _CODES.get(refused.code) == _GAP
+
+
+def _pieces(batch: Batch, others: int) -> list[Batch]:
+    """Parts so small that the bad rows of each, of which so many are left, can be listed."""
+    if not others:
+        return [batch]
+    rows = max(_PART_ROWS_MIN, len(batch) * _LISTED // others)
+    return _split(batch, -(-len(batch) // rows))
 
 
 def _split(batch: Batch, parts: int) -> list[Batch]:
