@@ -213,6 +213,9 @@ def test_the_command_compares_and_writes(
     assert {line["engine"] for line in lines if line["what"] == "store"} == {
         "Headcount", "DuckDB", "SQLite",
     }  # fmt: skip
+    told = CliRunner().invoke(main, ["compare", "--results", str(out), "--markdown"])
+    assert told.exit_code == 0, told.output
+    assert told.output.count("| s07 ") == 2
     monkeypatch.delattr(headcount, "load")  # the second run takes what the first one kept
     again = CliRunner().invoke(main, command)
     assert again.exit_code == 0, again.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -12,11 +13,17 @@ from headcount_bench.compare.engines import ENGINES
 from headcount_bench.faults import BenchFault
 from headcount_bench.workload.dataset import open_dataset
 
+if TYPE_CHECKING:
+    from headcount_bench.compare.report import Line
+    from headcount_bench.compare.run import Outcome, Plan
+
 
 @click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Directory of generated files.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), required=True, help="Directory of generated files."
-)
+    "--results", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare nothing: tell what runs before wrote to this file.",
+)  # fmt: skip
 @click.option(
     "--engines", help=f"Some of {', '.join(ENGINES)}, joined by commas; all that are installed."
 )
@@ -41,7 +48,8 @@ from headcount_bench.workload.dataset import open_dataset
 @click.option("--out", type=click.Path(path_type=Path), help="Add the JSON lines to this file.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the times, as PNG or SVG.")
 def compare(
-    data: Path,
+    data: Path | None,
+    results: Path | None,
     engines: str | None,
     repeats: int,
     timeout_s: float,
@@ -63,27 +71,22 @@ def compare(
       headcount-bench compare --data data/1m
       headcount-bench compare --data data/10m --one-at-a-time --out compare.jsonl --plot compare.png
       headcount-bench compare --data data/1m --engines duckdb,redis --repeats 50
+      headcount-bench compare --results compare.jsonl --markdown
     """
     from headcount_bench.compare import report
-    from headcount_bench.compare.run import Outcome, Plan
-    from headcount_bench.compare.run import compare as run
-    from headcount_bench.machine import stamp
-    from headcount_bench.results import append
+    from headcount_bench.compare.run import Plan
 
-    found = open_dataset(data)
-    names = _names(engines)
+    if (data is None) == (results is None):
+        raise BenchFault("--data or --results is needed, and not both")
     draw = report.plotter(plot) if plot is not None else None
-    console = Console(stderr=True)
-    planned = Plan(names, repeats, timeout_s, alone, work, engines is not None)
-    lines: list[report.Line] = []
-
-    def keep(part: Outcome) -> None:
-        new = report.as_lines(part, stamp(), found.manifest)
-        lines.extend(new)
-        if out is not None:
-            append(out, new)
-
-    outcome = run(found, planned, lambda text: console.print(text, style="dim"), keep)
+    if data is None:
+        assert results is not None
+        lines = [json.loads(line) for line in results.read_text().splitlines()]
+        outcome = report.from_lines(lines)
+    else:
+        names = _names(engines)
+        planned = Plan(names, repeats, timeout_s, alone, work, engines is not None)
+        outcome, lines = _compared(data, planned, out)
     if draw is not None:
         draw(outcome)
     if as_json:
@@ -93,6 +96,27 @@ def compare(
         click.echo(report.as_markdown(outcome))
     else:
         report.show(outcome)
+
+
+def _compared(data: Path, plan: Plan, out: Path | None) -> tuple[Outcome, list[Line]]:
+    """Runs the comparison; what each turn gives is written when it is there."""
+    from headcount_bench.compare import report
+    from headcount_bench.compare.run import compare as run
+    from headcount_bench.machine import stamp
+    from headcount_bench.results import append
+
+    found = open_dataset(data)
+    console = Console(stderr=True)
+    lines: list[Line] = []
+
+    def keep(part: Outcome) -> None:
+        new = report.as_lines(part, stamp(), found.manifest)
+        lines.extend(new)
+        if out is not None:
+            append(out, new)
+
+    outcome = run(found, plan, lambda text: console.print(text, style="dim"), keep)
+    return outcome, lines
 
 
 def _names(engines: str | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ longer it takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from headcount_bench.compare.engine import Held
 from headcount_bench.compare.headcount import COLD
-from headcount_bench.compare.run import HEADCOUNT, Figure, Outcome
+from headcount_bench.compare.run import HEADCOUNT, Figure, Outcome, Store
 from headcount_bench.faults import FAILED, BenchFault
 from headcount_bench.resources import in_units
 from headcount_bench.workload.dataset import Manifest
@@ -98,6 +99,36 @@ def as_lines(outcome: Outcome, stamp: Line, manifest: Manifest) -> list[Line]:
             line["ratio"] = ratio(figure, outcome)
         lines.append(line)
     return lines
+
+
+def from_lines(lines: Iterable[Line]) -> Outcome:
+    """What several runs found, from their lines; of the same figure the newest.
+
+    Raises:
+        BenchFault: they are of data sets of different sizes, or there is none.
+    """
+    kept: dict[tuple[str, ...], Figure | Store] = {}
+    sizes: set[tuple[int, int]] = set()
+    for line in lines:
+        if line.get("what") not in ("compare", "store"):
+            continue
+        sizes.add((line["subscribers"], line["events"]))
+        engine, way = line["engine"], line["way"]
+        if line["what"] == "store":
+            held = Held(**line["held"])
+            kept[engine, way] = Store(engine, way, held, line["load_s"])
+        else:
+            name, beside, answer = line["question"], line["beside"], line["answer"]
+            whole = tuple(answer) if isinstance(answer, list) else (answer,)
+            kept[name, engine, way, beside] = Figure(
+                name, engine, way, beside, whole, line["times_ms"], line["why"]
+            )
+    if len(sizes) != 1:
+        raise BenchFault(f"results of one data set are needed, not of {len(sizes)}")
+    figures = [one for one in kept.values() if isinstance(one, Figure)]
+    order = {one.id: place for place, one in enumerate(QUESTIONS)}
+    figures.sort(key=lambda figure: order[figure.question])
+    return Outcome(figures, [one for one in kept.values() if isinstance(one, Store)])
 
 
 def show(outcome: Outcome) -> None:
