@@ -85,6 +85,19 @@ def test_counts_are_those_of_plain_evaluation(node, reachable, times):
     AUDIENCE.lookups.clear()
 
 
+@settings(max_examples=60, deadline=None)
+@given(NODES, st.data())
+def test_what_is_kept_is_unmade_by_writes(node, data):
+    for _ in range(4):
+        assert Evaluation(AUDIENCE).rows(node) == plain(AUDIENCE, node)
+        assert Evaluation(AUDIENCE).count(node) == len(plain(AUDIENCE, node))
+        keys = np.array(data.draw(st.lists(st.integers(0, 300_000), max_size=5, unique=True)))
+        letters = [data.draw(st.sampled_from(LETTERS)) for _ in keys]
+        column = ValueColumn(AttributeType.KEYWORD, letters, np.ones(len(keys), bool))
+        values = (AttributeValues("letter", column),) if data.draw(st.booleans()) else ()
+        AUDIENCE.upsert(UpsertSubscribers("a", keys.astype(np.int64), values, 0))
+
+
 @given(st.lists(st.tuples(st.integers(0, 1_000), st.booleans()), max_size=6), st.booleans())
 def test_an_order_has_every_operand_and_begins_with_one_that_is_not_negated(sizes, all_built):
     operands = [Operand(BitMap(range(size)), negated) for size, negated in sizes]

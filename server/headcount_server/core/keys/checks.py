@@ -22,14 +22,9 @@ def checked_texts(keys: Sequence[str], limits: Limits) -> list[bytes]:
         InvalidBatch: with a violation for each key that isn't a string of 1 to ``key_bytes_max``
             bytes (as many violations as ``batch_errors_max``).
     """
-    try:
-        texts = [key.encode() for key in keys]
-    except (AttributeError, UnicodeEncodeError):
-        texts = []
-    if len(texts) == len(keys):
-        lengths = [len(text) for text in texts]
-        if not texts or (min(lengths) >= 1 and max(lengths) <= limits.key_bytes_max):
-            return texts
+    texts = _encoded(keys, limits)
+    if texts is not None:
+        return texts
     raise _refusal(faults(KeyType.STRING, keys, limits), len(keys), limits)
 
 
@@ -89,6 +84,8 @@ def sought_numbers(keys: AnyKeys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 def faults(key_type: KeyType, keys: AnyKeys, limits: Limits) -> list[tuple[int, str]]:
     """``(index, what is wrong and what would be right)`` of each bad key, ascending."""
+    if key_type is KeyType.STRING and _encoded(keys, limits) is not None:
+        return []
     listed: list[Any] = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
     found: list[tuple[int, str]] = []
     for i, key in enumerate(listed):
@@ -99,6 +96,17 @@ def faults(key_type: KeyType, keys: AnyKeys, limits: Limits) -> list[tuple[int, 
         if fault:
             found.append((i, fault))
     return found
+
+
+def _encoded(keys: AnyKeys, limits: Limits) -> list[bytes] | None:
+    """The UTF-8 text of each key, or None where some can't be used."""
+    try:
+        texts = list(map(str.encode, keys))  # pyright: ignore[reportArgumentType]
+    except (TypeError, UnicodeEncodeError):
+        return None
+    if texts and (not min(map(len, texts)) or max(map(len, texts)) > limits.key_bytes_max):
+        return None
+    return texts
 
 
 def _numbers(keys: AnyKeys) -> NDArray[np.integer] | None:

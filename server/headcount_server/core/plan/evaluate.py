@@ -152,7 +152,7 @@ class Evaluation:
         return self._build(node, None) if kept is None else kept
 
     def _kept(self, node: Node) -> BitMap | None:
-        """The rows of a look-up that is asked again and again; None for any other node."""
+        """The rows of a part that is asked again and again; None for any other node."""
         stamp = stamp_of(self._audience, node)
         if stamp is None or node in self._sought:
             return None

@@ -138,6 +138,12 @@ class Ask:
         """Whether anything bound so far might be bound otherwise at another ``now``."""
         return self._binder.depends_on_now
 
+    def reached(self, members: BitMap) -> int:
+        """How many of some members can be reached."""
+        if self.reachable is None:
+            return len(members)
+        return members.intersection_cardinality(self.rows(self.reachable))
+
     def members(self, rule: Rule) -> BitMap:
         """The rows of a rule within the scope; not to be modified."""
         return self.rows(self.scoped(self.bind(rule)))

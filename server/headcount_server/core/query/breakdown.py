@@ -104,9 +104,8 @@ def breakdown(ask: Ask, rule: Rule, by: Sequence[By], base: Rule | None) -> Brea
 
 def breakdown_steps(ask: Ask, rule: Rule, by: Sequence[By], base: Rule | None) -> Steps[Breakdown]:
     """As ``breakdown``: a step for an attribute, for numbers one for each _CHUNK_ROWS members."""
-    total, reachable = ask.count_reachable(ask.bind(rule))
-    yield
     members = ask.members(rule)
+    total, reachable = len(members), ask.reached(members)
     base_rows = ask.scope() if base is None else ask.members(base)
     asked = [_checked(ask, one, f"by[{place}]") for place, one in enumerate(by)]
     results: list[BreakdownResult] = []
