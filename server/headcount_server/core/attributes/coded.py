@@ -22,12 +22,11 @@ from headcount_server.core.attributes.postings import (
     Derived,
     Grouping,
     Keys,
-    Steps,
-    completed,
     make_keys,
     toggled,
 )
 from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.steps import Steps, finish
 from headcount_server.core.texts import Dictionary, TextTest
 
 _PENDING_MAX = 1 << 18  # changes collected before they are applied, read or not
@@ -93,7 +92,7 @@ class CodedIndex(AttributeIndex):
         return [rows for code in codes if (rows := held[code])]
 
     def _build(self) -> list[BitMap]:
-        return completed(self._building())
+        return finish(self._building())
 
     def _building(self) -> Steps[list[BitMap]]:
         if len(self.dictionary) > GROUPED_MAX:

@@ -25,8 +25,6 @@ from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.postings import (
     Derived,
     Grouping,
-    Steps,
-    completed,
     grouped,
     make_keys,
     toggled,
@@ -34,6 +32,7 @@ from headcount_server.core.attributes.postings import (
 from headcount_server.core.calendar import Calendar
 from headcount_server.core.columns import Column, by_block
 from headcount_server.core.schema import AttributeSchema, AttributeType
+from headcount_server.core.steps import Steps, finish
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 from headcount_server.limits import INT64_MAX, INT64_MIN
@@ -306,7 +305,7 @@ class NumberIndex(AttributeIndex):
         return _State(changed, count)
 
     def _build(self) -> _State:
-        return completed(self._building())
+        return finish(self._building())
 
     def _building(self) -> Steps[_State]:
         rows = bitmaps.to_array(self.exists)

@@ -6,7 +6,7 @@ collected in any order and applied at once. ``Derived`` puts that off until some
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.columns import by_block
+from headcount_server.core.steps import Steps, finish
 
 Keys = NDArray[np.uint64]
 
@@ -23,7 +24,6 @@ GROUPED_MAX = 1 << 16  # slots numbered in 16 bits, which sort in a fifth of the
 
 _Value = TypeVar("_Value")
 _Change = TypeVar("_Change")
-Steps = Generator[None, None, _Value]  # work in small steps, and what comes of it
 
 
 def make_keys(slots: NDArray[np.integer], rows: NDArray[np.uint32]) -> Keys:
@@ -99,16 +99,7 @@ def grouped(slots: NDArray[np.integer], rows: NDArray[np.uint32], slot_count: in
     grouping = Grouping(slot_count)
     for _, at in by_block(rows):
         grouping.add(slots[at], rows[at])
-    return completed(grouping.steps())
-
-
-def completed(steps: Steps[_Value]) -> _Value:
-    """What comes of all steps at once."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return finish(grouping.steps())
 
 
 def _odd(keys: Keys) -> Keys:
