@@ -108,6 +108,12 @@ class InUse(HeadcountError):
     reason = "IN_USE"
 
 
+class NoHistory(HeadcountError):
+    """A question for the past of a segment whose history isn't kept."""
+
+    reason = "NO_HISTORY"
+
+
 class ReadOnly(HeadcountError):
     """Writes are refused for now; reads go on."""
 

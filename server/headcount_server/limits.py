@@ -25,6 +25,8 @@ ERASURE_DAYS_DEFAULT = 7  # in which snapshots and log from before an erasure ar
 PRODUCER_REVISIONS_MAX = 1_024  # batches of one producer whose revisions are remembered
 PRODUCER_NAME_BYTES_MAX = 255
 CHANGE_DAYS_DEFAULT = 400  # how long `changed in …` remembers
+HISTORY_MINUTE_DAYS = 7  # in which sizes of a segment are kept by minute, …
+HISTORY_HOUR_DAYS = 90  # … and by hour; later by day
 CHANGE_DAYS_SPARE = 31  # kept beyond that, for questions as of a day not long ago
 
 
@@ -51,6 +53,8 @@ class Limits:
     event_types_max: int = 500
     properties_max: int = 64  # dimensions and measures of one event type
     segments_max: int = 10_000
+    histories_max: int = 1_000  # segments of one audience whose members and moves are kept
+    history_points_max: int = 20_000  # in one answer; a week of minutes has 10,080
     batch_rules_max: int = 1_000  # rules in one BatchCount
     overlap_sets_max: int = 100
     overlap_regions_max: int = 8  # 2^8 regions

@@ -2,13 +2,12 @@
 
 Values are plain: keyword and text ``str``, keywords a collection of ``str``, boolean ``bool``,
 integer ``int``, decimal ``Decimal``, date ``datetime.date``, timestamp ``int`` µs since the epoch,
-location ``(latitude, longitude)``. Rules are taken to be valid and bound to the schema. Moves into
-and out of segments are not answered.
+location ``(latitude, longitude)``. Rules are taken to be valid and bound to the schema.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -20,6 +19,7 @@ from headcount_server.core.rules import tree
 from headcount_server.core.schema import AttributeType, Schema
 
 from .events import Behaviour, Event
+from .moves import Moves
 from .time import Interval, Zone, anniversary, interval, micros, shift, whole
 from .values import (
     Parameters,
@@ -55,6 +55,8 @@ class Model:
         self.subscribers: dict[Key, Subscriber] = {}
         self.events: list[Event] = []
         self.segments: dict[str, tree.Rule] = {}
+        self.clock: int | None = None  # of the writes that bear no time themselves
+        self.moves = Moves(self.zone, lambda n, at: self.members(self.segments[n], at), self._times)
         self._writes = 0
 
     def upsert(
@@ -66,6 +68,7 @@ class Model:
         changed_at: int | None = None,
     ) -> None:
         """Write values at a time in µs; None removes one, an attribute not named keeps its own."""
+        self._pass(at)
         person = self.subscribers.setdefault(key, Subscriber(at))
         if known_since is not None:
             person.known_since = known_since
@@ -77,6 +80,7 @@ class Model:
             person.values.pop(name, None)
             if new is not None:
                 person.values[name] = new
+        self._follow()
 
     def record(
         self,
@@ -88,19 +92,51 @@ class Model:
     ) -> None:
         """Write an event of a known subscriber; ``time`` in µs."""
         assert key in self.subscribers, key
+        self._pass(self.clock)
         self._writes += 1
         kept = dict(dimensions or {}), dict(measures or {})
         self.events.append(Event(self._writes, key, time, event, *kept))
+        self._follow()
 
     def erase(self, keys: Iterable[Key]) -> None:
         """Forget people and all their events; unknown keys are ignored."""
+        self._pass(self.clock)
         gone = set(keys)
         self.events = [event for event in self.events if event.key not in gone]
         self.subscribers = {k: v for k, v in self.subscribers.items() if k not in gone}
+        if self.moves.kept:
+            self.moves.erase(gone)
+        self._follow()
 
-    def define(self, name: str, rule: tree.Rule) -> None:
-        """Create or replace a segment; the rule has no parameters."""
+    def define(self, name: str, rule: tree.Rule, history_days: int = 0) -> None:
+        """Create or replace a segment; the rule has no parameters.
+
+        A history, once kept, is kept for ever; a segment uses only those defined before it.
+        """
+        self._pass(self.clock)
         self.segments[name] = rule
+        self._follow()
+        if history_days:
+            self.moves.start(name)
+
+    def advance(self, to: int) -> None:
+        """Nothing is written, but time passes."""
+        self.clock = to
+        self._pass(to)
+
+    def _pass(self, time: int | None) -> None:
+        if time is not None:
+            self.moves.before(time, any("HOUR" in repr(rule) for rule in self.segments.values()))
+
+    def _follow(self) -> None:
+        if self.moves.kept:
+            self.moves.after()
+
+    def _times(self) -> Iterator[int]:
+        yield from (event.time for event in self.events)
+        for person in self.subscribers.values():
+            yield person.known_since
+            yield from (value for value in person.values.values() if isinstance(value, int))
 
     def members(
         self,
@@ -160,7 +196,7 @@ class Model:
             case tree.Attribute(name, test):
                 return self._attribute(name, test, key, now)
             case tree.SegmentMove():
-                raise NotImplementedError("moves of segments are no part of the oracle")
+                return self.moves.has(key, rule, now)
             case _:
                 mine = [event for event in self.events if event.key == key]
                 behaviour = Behaviour(

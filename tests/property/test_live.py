@@ -18,7 +18,7 @@ from tests.property.answered import ANSWERED
 from tests.property.world import World
 from tests.strategies.audiences import audiences, record, upsert
 from tests.strategies.edits import Define, Edit, Erase, apply
-from tests.strategies.histories import SEGMENTS
+from tests.strategies.histories import HISTORY_DAYS, SEGMENTS
 from tests.strategies.picking import Pick
 from tests.strategies.rules import rule
 from tests.strategies.settings import DAY, HOUR, KEYS, SECOND, Setting, times
@@ -42,7 +42,7 @@ def step(pick: Pick, clock: int, world: World) -> tuple[Edit | None, int]:
             return Erase(tuple(dict.fromkeys(keys))), clock
         case "define":
             place = here.index(2)
-            return Define(SEGMENTS[place], rule(here, SEGMENTS[:place])), clock
+            return Define(SEGMENTS[place], rule(here, SEGMENTS[:place]), HISTORY_DAYS), clock
         case "clock":
             later = tuple(time - clock for time in times(setting) if time > clock)
             return None, clock + here.one((*STEPS, *later))
@@ -76,7 +76,7 @@ def _check(data: st.DataObject) -> None:
         apply(edit, world)
     clock = setting.now
     for place in range(2):
-        world.define(SEGMENTS[place], rule(pick, SEGMENTS[:place]))
+        world.define(SEGMENTS[place], rule(pick, SEGMENTS[:place]), HISTORY_DAYS)
     watched = [Maintained(rule(pick, SEGMENTS[:2])) for _ in range(4)]
     touched = world.audience.listen()
     for _ in range(10):

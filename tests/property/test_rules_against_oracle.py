@@ -54,6 +54,7 @@ def test_the_oracle_is_followed_through_writes_erasures_segments_clock_and_resta
     defined: list[str] = []
     watched = [data.draw(rules(setting, ANSWERED)) for _ in range(2)]
     for edit in data.draw(histories(setting, ANSWERED)):
+        model.clock = world.clock
         apply(edit, model)
         apply(edit, world)
         if isinstance(edit, Advance):

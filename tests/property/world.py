@@ -8,8 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from headcount_server.codec.values import encode
 from headcount_server.core.audience import Audience
 from headcount_server.core.commands import (
+    AdvanceClock,
     Applied,
     AttributeValues,
     Command,
@@ -111,9 +113,13 @@ class World:
     def erase(self, keys: Iterable[Key]) -> None:
         self._do(DeleteSubscribers("a", self._keys(list(keys)), self.clock))
 
-    def define(self, name: str, rule: tree.Rule) -> None:
+    def define(self, name: str, rule: tree.Rule, history_days: int = 0) -> None:
         kind = UpdateSegment if name in self.audience.segments else CreateSegment
-        self._do(kind("a", name, rule, 0, self.clock))
+        self._do(kind("a", name, rule, history_days, self.clock))
+
+    def advance(self) -> None:
+        """The clock goes on to what it shows, where nothing was written."""
+        self._do(AdvanceClock("a", self.clock))
 
     def ask(self, now: int, parameters: Mapping[str, Any] | None = None) -> Ask:
         bound = {
@@ -149,6 +155,10 @@ class World:
             return  # such as of days whose changes are not kept, or before the first date
         if earlier.fits(self.audience, now):
             assert earlier.count(self.audience).total == total
+
+    def written(self) -> bytes:
+        """What a snapshot of it holds."""
+        return encode(self.state.dump_audience("a"))
 
     def reload(self) -> None:
         """Through a dump and back, as a restart does."""

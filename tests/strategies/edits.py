@@ -50,6 +50,7 @@ class Define:
 
     name: str
     rule: tree.Rule
+    history_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Target(Protocol):
         """Forget subscribers."""
         ...
 
-    def define(self, name: str, rule: tree.Rule) -> None:
+    def define(self, name: str, rule: tree.Rule, history_days: int = 0) -> None:
         """Create or replace a segment."""
         ...
 
@@ -94,6 +95,6 @@ def apply(edit: Edit, target: Target) -> None:
         case Erase():
             target.erase(edit.keys)
         case Define():
-            target.define(edit.name, edit.rule)
+            target.define(edit.name, edit.rule, edit.history_days)
         case Advance():
             pass

@@ -30,6 +30,7 @@ class Family(Enum):
     ID_IN = auto()
     SAMPLE = auto()  # sample, bucket
     SEGMENT = auto()
+    MOVE = auto()  # entered, left
     WEIGHTED = auto()
     DID = auto()  # how often, where, window
     RELATIVE = auto()

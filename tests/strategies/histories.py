@@ -12,6 +12,7 @@ from .rules import rule
 from .settings import DAY, HOUR, KEYS, Setting
 
 SEGMENTS = ("vip", "VIP", "reachable people")
+HISTORY_DAYS = 20_000  # more than any rule asks for
 _KINDS = ("record", "upsert", "upsert", "record", "record", "erase", "define", "advance")
 
 
@@ -39,9 +40,10 @@ def histories(
         elif kind == "define":
             place = pick.index(min(defined + 1, len(SEGMENTS)))
             defined = max(defined, place + 1)
-            edits.append(Define(SEGMENTS[place], rule(pick, SEGMENTS[:place])))
+            days = HISTORY_DAYS if pick.has(Family.MOVE) else 0
+            edits.append(Define(SEGMENTS[place], rule(pick, SEGMENTS[:place]), days))
         elif kind == "advance":
-            clock += pick.one((1, HOUR, DAY, 31 * DAY))
+            clock += pick.one((1, HOUR, DAY, 2 * DAY if pick.has(Family.MOVE) else 31 * DAY))
             edits.append(Advance(clock))
         else:
             key = pick.one((*existing[:4], *KEYS[setting.schema.key]))

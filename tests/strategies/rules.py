@@ -1,7 +1,7 @@
 """Hypothesis strategies for valid rules over the schemas of ``settings``.
 
 ``families`` says which kinds of tests and rules may stand in them: ``SPINE`` for values, windows by
-days and counts of events, ``FULL`` for the whole language but moves of segments.
+days and counts of events, ``FULL`` for the whole language.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .families import FULL, SPINE, Family
 from .picking import Pick
 from .settings import KEYS, Setting
 from .values import attribute_names, attribute_test, number_test
-from .windows import duration
+from .windows import duration, window
 
 __all__ = ["FULL", "SPINE", "Family", "Question", "questions", "rule", "rules"]
 Bound = tree.Value | tuple[tree.Value, ...]
@@ -122,6 +122,8 @@ def _others(pick: Pick, segments: Sequence[str]) -> list[Make]:
         makers.append(lambda: tree.KnownFor(duration(pick)))
     if pick.has(Family.SEGMENT) and segments:
         makers += [lambda: tree.InSegment(tree.Text(pick.one(segments)))] * 3
+    if pick.has(Family.MOVE) and segments:
+        makers += [lambda: _move(pick, segments)] * 2
     if pick.has(Family.ID_IN):
         makers.append(lambda: tree.IdIn(tree.ValueList(pick.some(lambda: _key(pick)))))
     if pick.has(Family.SAMPLE):
@@ -133,6 +135,11 @@ def _others(pick: Pick, segments: Sequence[str]) -> list[Make]:
     if pick.has(Family.CONSTANT):
         makers.append(lambda: pick.one((tree.Everyone(), tree.Nobody())))
     return makers
+
+
+def _move(pick: Pick, segments: Sequence[str]) -> tree.Rule:
+    move, name = pick.one(tuple(tree.Move)), tree.Text(pick.one(segments))
+    return tree.SegmentMove(move, name, window(pick, instants=True))
 
 
 def _seed(pick: Pick) -> tree.Text:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,9 @@ from headcount_server.core.schema import AttributeType, Schema
 from headcount_server.core.segments import Segment
 from headcount_server.core.values import ValueColumn
 from headcount_server.limits import CHANGE_DAYS_SPARE, Limits
+
+if TYPE_CHECKING:
+    from headcount_server.core.live.history import SegmentHistory
 
 _FOUND_MAX = 64  # batches whose rows are remembered between validation and application
 _FOUND_KEYS_MAX = 4_096  # of a batch that is remembered beside others
@@ -84,6 +87,9 @@ class Audience:
         self.lookups = LookupCache()
         self._found: dict[int, tuple[Keys, NDArray[np.int64]]] = {}  # by the keys' identity
         self._listeners: list[Touched] = []
+        self.clock_us = create_time_us  # the latest time that a command bore
+        self.histories: dict[str, SegmentHistory] = {}
+        self.history_order: tuple[str, ...] | None = None  # None: to be found
         self.extend(schema)
 
     @property
@@ -122,11 +128,17 @@ class Audience:
 
     def note_redefined(self, segment: str | None) -> None:
         """Tells who listens that a segment, or with None the schema, is another or gone."""
+        self.history_order = None
         for touched in self._listeners:
             if segment is None:
                 touched.schema = True
             else:
                 touched.segments[segment] = None
+
+    def note_moves(self, segment: str, rows: BitMap) -> None:
+        """Tells who listens that rows entered or left a segment whose history is kept."""
+        for touched in self._listeners:
+            touched.note_moves(segment, rows)
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """The row of each key, or -1. Remembers the answers for the writes that follow."""
@@ -226,6 +238,8 @@ class Audience:
             store.erase(rows)
         self.changes.erase(rows)
         self.lookups.clear()
+        for history in self.histories.values():
+            history.erase(rows)
         for name, segment in self.segments.items():
             if segment.frozen is not None and segment.frozen.intersect(rows):
                 self.segments[name] = _shrunk(segment, rows)

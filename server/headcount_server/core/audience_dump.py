@@ -16,6 +16,8 @@ from headcount_server.core.audience import Audience
 from headcount_server.core.changes import Changes
 from headcount_server.core.events.store import EventStore
 from headcount_server.core.keys import KeyDirectory
+from headcount_server.core.live import histories
+from headcount_server.core.live.history import SegmentHistory, dumped
 from headcount_server.core.plan.scope import KNOWN_SINCE
 from headcount_server.core.producers import Producers
 from headcount_server.core.rules.parser import parse
@@ -48,7 +50,11 @@ class FrozenAudience:
             "schema_version": audience.schema_version,
             "next_order": audience.next_order,
             "changes_from": audience.changes.first_day,
+            "clock_us": audience.clock_us,
         }
+        self._histories = [
+            (name, history.parts()) for name, history in sorted(audience.histories.items())
+        ]
         self._segments = [segment for _, segment in sorted(audience.segments.items())]
         self._keys: KeyDirectory | None = audience.keys.freeze()
         self._changes = audience.changes.dump()
@@ -76,6 +82,8 @@ class FrozenAudience:
         while self._events:
             name, store = self._events.pop(0)
             yield name, store.dump()
+        for number, (name, parts) in enumerate(self._histories, 1):
+            yield f"history.{number}", {"segment": name, **dumped(parts)}
 
 
 def dump_audience(audience: Audience) -> Parts:
@@ -119,8 +127,22 @@ def _load(parts: Mapping[str, Any], limits: Limits) -> Audience:
     for part in head["segments"]:
         segment = _load_segment(part)
         audience.segments[segment.name] = segment
+    audience.clock_us = head.get("clock_us", audience.create_time_us)
+    for name, part in parts.items():
+        if name.startswith("history."):
+            _load_history(audience, part)
+    histories.resume(audience, limits)
     _check(audience)
     return audience
+
+
+def _load_history(audience: Audience, part: Parts) -> None:
+    segment = audience.segments[part["segment"]]
+    if segment.rule is None or not segment.history_days:
+        raise DataLoss(f'segment "{segment.name}" has a history that it doesn\'t keep')
+    audience.histories[segment.name] = SegmentHistory.load(
+        audience, segment.rule, segment.history_days, part
+    )
 
 
 def _check(audience: Audience) -> None:
@@ -128,6 +150,9 @@ def _check(audience: Audience) -> None:
     everyone = audience.everyone
     if audience.known_since.exists != everyone:
         raise DataLoss("known_since and keys disagree about who exists")
+    for name, history in audience.histories.items():
+        if not history.maintained.members.issubset(everyone):
+            raise DataLoss(f'the history of segment "{name}" has members that don\'t exist')
     for name, index in audience.attributes.items():
         if not index.exists.issubset(everyone):
             raise DataLoss(f"attribute {name!r} has values of subscribers that don't exist")

@@ -179,6 +179,15 @@ class FreezeSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class AdvanceClock:
+    """The passing of time where nothing was written: whoever is due to enter or leave a segment
+    whose history is kept does so, each at the instant at which it was due."""
+
+    audience: str
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreSnapshot:
     """All audiences become those of a snapshot, with revisions that go on from the present ones.
 
@@ -200,7 +209,7 @@ class RestoreSnapshot:
 Write = UpsertSubscribers | RecordEvents | DeleteSubscribers
 Command = (
     CreateAudience | UpdateAudience | DeleteAudience | Write | CreateSegment | UpdateSegment
-    | DeleteSegment | FreezeSegment
+    | DeleteSegment | FreezeSegment | AdvanceClock
 )  # fmt: skip
 Logged = Command | RestoreSnapshot  # what a log holds
 

@@ -48,6 +48,16 @@ def segments_used(rule: Rule) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def moves_asked(rule: Rule) -> tuple[str, ...]:
+    """Names of the segments whose moves a rule asks for itself, ascending. O(nodes)."""
+    names = {
+        node.segment.text
+        for node, _ in walk(rule)
+        if isinstance(node, SegmentMove) and isinstance(node.segment, Text)
+    }
+    return tuple(sorted(names))
+
+
 def users_of(name: str, segments: Mapping[str, Segment]) -> tuple[str, ...]:
     """Names of the segments whose rules name ``name``, ascending."""
     return tuple(

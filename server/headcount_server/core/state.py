@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from headcount_server.core.commands import (
     Write,
 )
 from headcount_server.core.erasures import Erasures, Since
+from headcount_server.core.live import histories
 from headcount_server.core.query.ask import Ask, binder
 from headcount_server.core.rules.names import nearest
 from headcount_server.core.rules.parser import parse
@@ -40,6 +42,7 @@ from headcount_server.core.schema import Schema, validate_audience_name, validat
 from headcount_server.core.segments import (
     Segment,
     find,
+    moves_asked,
     segments_used,
     users_of,
     validate_acyclic,
@@ -134,7 +137,10 @@ class State:
         if isinstance(command, DeleteAudience):
             del self.audiences[command.audience]
             return Applied(audience.revision)
-        applied = _apply_to(audience, command, self.limits)
+        applied = histories.followed(
+            audience, command.time_us, self.limits,
+            lambda: _apply_to(audience, command, self.limits),
+        )  # fmt: skip
         if isinstance(command, DeleteSubscribers):
             self.erasures.note(audience.name, command.keys, self.revision, command.time_us)
         if isinstance(command, Write) and command.producer is not None:
@@ -154,7 +160,9 @@ class State:
         for audience in restored.audiences.values():
             before = self.audiences.get(audience.name)
             audience.revision = max(audience.revision, before.revision if before else 0) + 1
-            audience.erase(self.erasures.rows(audience.name, audience.keys, since))
+            gone = self.erasures.rows(audience.name, audience.keys, since)
+            change = partial(audience.erase, gone)
+            histories.followed(audience, command.time_us, self.limits, change)
         return restored
 
     def freeze_audience(self, name: str) -> FrozenAudience:
@@ -229,6 +237,7 @@ def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
         )
     if isinstance(command, CreateSegment | UpdateSegment | DeleteSegment | FreezeSegment):
         audience.note_redefined(command.segment)
+        histories.keep(audience, command.segment)
     return Applied(revision)
 
 
@@ -252,7 +261,7 @@ def _validate_reachable(audience: Audience, schema: Schema, now_us: int, limits:
     try:
         rule = parsed_reachable(schema, limits)
         if rule is not None:
-            binder(audience, now_us, limits, schema=schema).bind(rule)
+            binder(audience, now_us, limits, schema=schema, clock_us=now_us).bind(rule)
     except HeadcountError as error:
         _refuse_schema("reachable", f"the rule {schema.reachable!r} can't be used: {error.message}")
 
@@ -299,7 +308,27 @@ def _validate_new_segment(
     if isinstance(command, CreateSegment):
         validate_acyclic(command.segment, command.rule, audience.segments)
     as_of = command.as_of_us if isinstance(command, FreezeSegment) else command.time_us
-    binder(audience, as_of, limits).bind(command.rule)
+    _validate_history(audience, command)
+    binder(audience, as_of, limits, clock_us=command.time_us).bind(command.rule)
+
+
+def _validate_history(
+    audience: Audience, command: CreateSegment | UpdateSegment | FreezeSegment
+) -> None:
+    """Bounds the number of histories; one whose moves are asked for can't be switched off."""
+    name, limit = command.segment, audience.limits.histories_max
+    days = 0 if isinstance(command, FreezeSegment) else command.history_days
+    if not days and name in audience.histories:
+        rules = {f'segment "{n}"': s.rule for n, s in sorted(audience.segments.items())}
+        rules["the audience's reachable rule"] = audience.reachable
+        users = [user for user, rule in rules.items() if rule and name in moves_asked(rule)]
+        if users:
+            raise InUse(
+                f'the history of segment "{name}" is asked for by {_listed(users)}', segment=name
+            )
+    if days and name not in audience.histories and len(audience.histories) >= limit:
+        what = "segments of one audience whose history is kept"
+        _past("histories_max", limit, what, "segment.history_days")
 
 
 def _validate_changed_segment(audience: Audience, command: UpdateSegment) -> None:
@@ -310,7 +339,9 @@ def _validate_changed_segment(audience: Audience, command: UpdateSegment) -> Non
             segment=command.segment,
         )
     validate_acyclic(command.segment, command.rule, audience.segments)
-    binder(audience, command.time_us, audience.limits).bind(command.rule)
+    _validate_history(audience, command)
+    bound = binder(audience, command.time_us, audience.limits, clock_us=command.time_us)
+    bound.bind(command.rule)
 
 
 def _validate_unused(audience: Audience, name: str) -> None:
@@ -319,8 +350,11 @@ def _validate_unused(audience: Audience, name: str) -> None:
     if audience.reachable is not None and name in segments_used(audience.reachable):
         users.append("the audience's reachable rule")
     if users:
-        shown = ", ".join(users[:10]) + (" and others" if len(users) > 10 else "")
-        raise InUse(f'segment "{name}" is used by {shown}', segment=name)
+        raise InUse(f'segment "{name}" is used by {_listed(users)}', segment=name)
+
+
+def _listed(users: list[str]) -> str:
+    return ", ".join(users[:10]) + (" and others" if len(users) > 10 else "")
 
 
 def _refuse_rows(faults: list[tuple[int, str, str]], audience: Audience) -> None:

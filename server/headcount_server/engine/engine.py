@@ -35,6 +35,7 @@ from headcount_server.engine.interface import (
     SnapshotInfo,
 )
 from headcount_server.engine.settling import settle
+from headcount_server.engine.ticks import keep_ticking
 from headcount_server.engine.waiters import RevisionWaiters
 from headcount_server.engine.watches import Watched, Watches, WatchStream
 from headcount_server.errors import (
@@ -127,6 +128,7 @@ class Engine:
         self._start_time_us = self.now_us()
         self._changed_to(EngineState.SERVING)
         self.begin(self._work())
+        self.begin(keep_ticking(self))
 
     async def close(self) -> None:
         """Applies the writes that wait, refuses others, and keeps what the snapshots lack.

@@ -45,6 +45,7 @@ CODES: dict[type[HeadcountError], grpc.StatusCode] = {
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.InUse: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.NoHistory: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ReadOnly: grpc.StatusCode.FAILED_PRECONDITION,
     errors.WrongKeyType: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StaleEtag: grpc.StatusCode.ABORTED,

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from headcount_server.core.calendar import day_number, instant_us
+from headcount_server.core.calendar import calendar, day_number, instant_us
 from headcount_server.core.plan import event_nodes, nodes
+from headcount_server.core.plan.behaviour_nodes import Moved
 from headcount_server.core.plan.bind import Binder, dependencies
 from headcount_server.core.plan.event_nodes import (
     Days,
@@ -50,7 +51,7 @@ from headcount_server.core.schema import (
     Schema,
 )
 from headcount_server.core.texts import ContainsOneOf, EndsWith, OneOf, StartsWith
-from headcount_server.errors import InvalidRule, LimitExceeded, Unimplemented, Violation
+from headcount_server.errors import InvalidRule, LimitExceeded, Violation
 from headcount_server.limits import Limits
 
 SCHEMA = Schema(
@@ -532,16 +533,33 @@ def test_a_part_bound_by_itself_is_the_part_of_the_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "construct"),
-    [
-        ('entered segment "vip" in last 7 days', "entered"),
-        ('left segment "vip" ever', "left"),
-    ],
+    "text", ['entered segment "vip" in last 7 days', 'left segment "vip" ever']
 )
-def test_what_is_not_answered_yet_is_named(text: str, construct: str) -> None:
-    with pytest.raises(Unimplemented) as caught:
+def test_moves_of_a_segment_without_history_are_refused_with_the_remedy(text: str) -> None:
+    with pytest.raises(InvalidRule, match="update it with history_days") as caught:
         Binder(SCHEMA, {"vip": parse("everyone")}, {}, NOW).bind(parse(text))
-    assert caught.value.message == f"`{construct}` is not answered by this version yet"
+    assert [v.reason for v in caught.value.violations] == ["NO_HISTORY"]
+
+
+@pytest.mark.parametrize(
+    ("window", "is_kept"),
+    [
+        ("in last 30 days", True), ("in last 31 days", False), ("ever", False),
+        ("more than 3 days ago", False), ("between 2 and 30 days ago", True),
+        ("in last 700 hours", True), ("in last 800 hours", False),
+    ],
+)  # fmt: skip
+def test_a_window_of_moves_must_begin_in_the_days_that_are_kept(window: str, is_kept: bool) -> None:
+    today = calendar(SCHEMA.time_zone).day_of(NOW)
+    segments = {"vip": parse("everyone")}
+    rule = parse(f'entered segment "vip" {window}')
+    Binder(SCHEMA, segments, {}, NOW, histories={"vip": None}).bind(rule)
+    bounded = Binder(SCHEMA, segments, {}, NOW, histories={"vip": today - 30})
+    if is_kept:
+        assert isinstance(bounded.bind(rule), Moved)
+    else:
+        with pytest.raises(InvalidRule, match="are kept from"):
+            bounded.bind(rule)
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,17 @@ class EventStore(EventView):
                 self.cache.forget(self._asks_for_values)
         self._erase_cached(rows, renamed)
 
+    def forget_before(self, day: int) -> None:
+        """Drop the events of earlier days. O(days dropped), and O(pending)."""
+        state = self.contents()
+        place = bisect_left(state.days, day)
+        gone, state.days = state.days[:place], state.days[place:]
+        for old in gone:
+            state.event_count -= sum(map(len, state.chunks.pop(old)))
+        if gone:
+            state.version += 1
+            state.era += 1
+
     def compact(self) -> None:
         """Make every day one tight chunk. O(events of the days that are not)."""
         state = self.contents()

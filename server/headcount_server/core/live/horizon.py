@@ -69,6 +69,11 @@ def horizon(audience: Audience, timing: Timing, now_us: int) -> int | None:
     for event in timing.leaving:
         if audience.events[event].next_after(now_us - 1) == now_us:
             ends.append(now_us)
+    for segment in timing.moves:
+        history = audience.histories[segment]
+        ends.append(_before(history.next_after(now_us)))
+        if timing.hours and history.next_after(now_us - 1) == now_us:
+            ends.append(now_us)
     for attribute in timing.coming:
         ends.append(_before(_times(audience, attribute).next_after(now_us)))
     for attribute in timing.going:

@@ -197,6 +197,14 @@ class Maintained:
             self.bound = round.bind(self.rule, self.parameters, old.timing)
         return self._touched(round)
 
+    def resume(self, round: Round) -> None:
+        """Binds the rule for members that are those of ``round.now_us`` already.
+
+        Raises:
+            HeadcountError: the rule can't be bound.
+        """
+        self.bound = round.bind(self.rule, self.parameters)
+
     def _touched(self, round: Round) -> Delta:
         """The update where only touched rows can differ."""
         assert self.bound is not None

@@ -30,7 +30,13 @@ from headcount_server.core.plan.attribute_nodes import (
     Ranked,
     Sized,
 )
-from headcount_server.core.plan.behaviour_nodes import DidRelative, Habit, LastCampaigns, Sequence
+from headcount_server.core.plan.behaviour_nodes import (
+    DidRelative,
+    Habit,
+    LastCampaigns,
+    Moved,
+    Sequence,
+)
 from headcount_server.core.plan.event_nodes import DidAtLeast, Source
 from headcount_server.core.plan.nodes import Node
 
@@ -102,6 +108,8 @@ def reads(node: Node, segments: Mapping[str, Node]) -> Reads:
             attributes.add(leaf.other)
         if isinstance(leaf, Ranked):
             ranked.add(leaf.attribute)
+        if isinstance(leaf, Moved):
+            moves.add(leaf.segment)
         events.update(source.event for source in sources(leaf))
     attributes.discard("key")
     return Reads(*map(frozenset, (attributes, events, used, moves, ranked)))

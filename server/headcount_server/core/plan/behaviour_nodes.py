@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headcount_server.core.plan.event_nodes import Source, Span
-from headcount_server.core.rules.tree import Unit
+from headcount_server.core.rules.tree import Move, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +90,13 @@ class Sequence:
     same: str = ""
 
 
-Behaviour = DidRelative | Habit | LastCampaigns | Sequence
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Those who entered, or left, a segment whose history is kept, in the span."""
+
+    segment: str
+    move: Move
+    span: Span
+
+
+Behaviour = DidRelative | Habit | LastCampaigns | Sequence | Moved

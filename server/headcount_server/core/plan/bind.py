@@ -8,7 +8,7 @@ places of faults are described in ``core.faults``. Binding reads no data.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from typing import NoReturn
+from types import MappingProxyType
 
 from headcount_server.core import windows
 from headcount_server.core.calendar import calendar
@@ -24,10 +24,10 @@ from headcount_server.core.plan.bind_attributes import bind_attribute, negated, 
 from headcount_server.core.plan.bind_campaigns import bind_campaigns, has_campaigns
 from headcount_server.core.plan.bind_events import bind_did, bind_inactive, bind_where
 from headcount_server.core.plan.bind_habits import bind_habit, bind_relative
+from headcount_server.core.plan.bind_moves import bind_move
 from headcount_server.core.plan.bind_recency import bind_recency
 from headcount_server.core.plan.bind_scores import bind_bucket, bind_sample, bind_weighted
 from headcount_server.core.plan.bind_sequences import bind_sequence
-from headcount_server.core.plan.bind_tests import unanswered
 from headcount_server.core.plan.bind_values import Subject, Values
 from headcount_server.core.plan.numbers import floor_scaled
 from headcount_server.core.plan.scope import KNOWN_SINCE, Now, Scope, unknown
@@ -36,6 +36,8 @@ from headcount_server.core.schema import KeyType, Schema
 from headcount_server.core.windows import below_value, spelt
 from headcount_server.errors import InvalidRule, Unimplemented
 from headcount_server.limits import DEFAULT_LIMITS, INT64_MAX, INT64_MIN, Limits
+
+_NO_HISTORIES: Mapping[str, int | None] = MappingProxyType({})
 
 
 class Binder:
@@ -49,6 +51,8 @@ class Binder:
         limits: of the lists that parameters are bound to.
         frozen: names of the segments with a fixed list of members.
         changes_from: the first day of which all changes are kept; None: of all there were.
+        histories: segments whose history is kept -> the first day of which all moves are kept;
+            None: of all there were.
 
     Attributes:
         scope: the audience's names, ``now`` and the parameters.
@@ -63,6 +67,7 @@ class Binder:
         limits: Limits = DEFAULT_LIMITS,
         frozen: Container[str] = (),
         changes_from: int | None = None,
+        histories: Mapping[str, int | None] = _NO_HISTORIES,
     ) -> None:
         self.scope = Scope(
             schema,
@@ -73,6 +78,7 @@ class Binder:
         )
         self._segments = segments
         self._frozen = frozen
+        self._histories = histories
         self._bound: dict[int, tuple[tree.Rule, nodes.Node]] = {}
         self._bound_segments: dict[str, nodes.Node] = {}
         self._named: dict[str, None] = {}  # segments, as found in rules
@@ -276,7 +282,7 @@ class Binder:
         scope = self.scope
         inner = Binder(
             scope.schema, self._segments, {}, scope.now.us, scope.values.limits, self._frozen,
-            scope.changes_from,
+            scope.changes_from, self._histories,
         )  # fmt: skip
         inner._bound_segments, inner._named = self._bound_segments, self._named
         bound = inner.bind(self._segments[name])
@@ -316,12 +322,9 @@ class Binder:
     def _uses(self, name: str) -> Iterator[str]:
         return iter(() if name in self._frozen else dependencies(self._segments[name]))
 
-    # --- what isn't evaluated yet ----------------------------------------------------------------
-
-    def _move(self, rule: tree.SegmentMove, at: str) -> NoReturn:
-        self._segment_name(rule.segment, f"{at}.segment", rule.span)
-        self.scope.window(rule.window, f"{at}.window")
-        raise unanswered(rule.move.name.lower())
+    def _move(self, rule: tree.SegmentMove, at: str) -> nodes.Node:
+        name = self._segment_name(rule.segment, f"{at}.segment", rule.span)
+        return bind_move(self.scope, rule, at, name, self._histories)
 
 
 def dependencies(rule: tree.Rule) -> tuple[str, ...]:

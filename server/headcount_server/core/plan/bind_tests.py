@@ -16,7 +16,6 @@ from headcount_server.core.plan.bind_values import Subject, Values, one_of
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Operator, State
 from headcount_server.core.texts import TextTest, fold
-from headcount_server.errors import Unimplemented
 
 _SYMBOLS = {
     Operator.EQUAL: "=",
@@ -203,11 +202,6 @@ def number_test(
             low = values.number(window.low, subject, f"{place}.low", window.span or span)
             high = values.number(window.high, subject, f"{place}.high", window.span or span)
             return Bound(numbers.included(low, high, scale))
-
-
-def unanswered(construct: str) -> Unimplemented:
-    """The error for a part of the rule language that this version does not evaluate."""
-    return Unimplemented(f"`{construct}` is not answered by this version yet", construct=construct)
 
 
 def _contains(parts: list[tree.Text]) -> TextTest:

@@ -14,6 +14,7 @@ from headcount_server.core.plan.behaviour_nodes import (
     DidRelative,
     Habit,
     LastCampaigns,
+    Moved,
     Sequence,
 )
 from headcount_server.core.schema import AttributeType
@@ -33,6 +34,8 @@ def look_up_behaviour(audience: Audience, leaf: Behaviour, within: BitMap | None
             return campaigns.evaluate(leaf, audience.events, within)
         case Sequence():
             return sequences.evaluate(leaf, audience.events, within)
+        case Moved():
+            return audience.histories[leaf.segment].moved(leaf.move, leaf.span, within)
         case _:
             assert_never(leaf)
 
@@ -41,7 +44,7 @@ def behaviour_costs_by_the_row(leaf: Behaviour) -> bool:
     """Whether a look-up is cheaper among few rows, so that it is best asked last."""
     if isinstance(leaf, Habit):
         return any(source.where is not None for source in leaf.sources)
-    return True
+    return not isinstance(leaf, Moved)
 
 
 def _relative(audience: Audience, leaf: DidRelative, within: BitMap | None) -> BitMap:

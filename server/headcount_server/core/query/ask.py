@@ -22,6 +22,7 @@ def binder(
     limits: Limits,
     parameters: Mapping[str, Value | ValueList] | None = None,
     schema: Schema | None = None,
+    clock_us: int = 0,
 ) -> Binder:
     """What binds rules to an audience as it is; the only place that says what that takes.
 
@@ -31,12 +32,15 @@ def binder(
         limits: of the server.
         parameters: what the parameters of the rules are bound to.
         schema: the one to bind to, where the audience is about to get another.
+        clock_us: the time of a command about to be applied, which may end what is kept of moves.
     """
     rules = {name: s.rule for name, s in audience.segments.items() if s.rule is not None}
     frozen = frozenset(name for name, s in audience.segments.items() if s.frozen is not None)
     first_day = audience.changes.first_day
     declared = audience.schema if schema is None else schema
-    return Binder(declared, rules, parameters or {}, now_us, limits, frozen, first_day)
+    clock_us = max(clock_us, audience.clock_us)
+    histories = {name: h.kept_from(clock_us) for name, h in audience.histories.items()}
+    return Binder(declared, rules, parameters or {}, now_us, limits, frozen, first_day, histories)
 
 
 class Ask:

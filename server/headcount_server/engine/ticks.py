@@ -1,0 +1,70 @@
+"""The passing of time, for the histories of segments.
+
+Whoever is due to enter or leave a segment without a write does so by a command of the log, so that
+a restart finds the same. One is written when an instant is due, also for what fell due while the
+server was down; a write that comes first does the same by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+from headcount_server.core.audience import Audience
+from headcount_server.core.commands import AdvanceClock, Applied
+from headcount_server.core.live.histories import due_us
+from headcount_server.engine.clock import Clock
+from headcount_server.errors import HeadcountError
+
+_CHECK_S = 0.5  # the clock may be set, and a write may bring an earlier instant
+_log = logging.getLogger(__name__)
+
+
+class Writer(Protocol):
+    """What ticks need of the engine."""
+
+    now_us: Clock
+
+    def audiences(self) -> Sequence[Audience]:
+        """All audiences, ascending by name."""
+        ...
+
+    def write(self, command: AdvanceClock) -> Awaitable[Applied]:
+        """Applies a command in its turn."""
+        ...
+
+
+async def tick(writer: Writer) -> int:
+    """Lets time pass for every audience in which somebody is due to move; how many there were.
+
+    Raises:
+        HeadcountError: writes are refused at present.
+    """
+    due = [(a.name, at) for a in writer.audiences() if (at := due_us(a)) is not None]
+    now = writer.now_us() if due else 0
+    late = [name for name, at in due if at <= now]
+    for name in late:
+        await writer.write(AdvanceClock(name, now))
+    return len(late)
+
+
+async def keep_ticking(writer: Writer) -> None:
+    """Ticks at once, and as soon as anybody is due; until it is cancelled."""
+    refused = ""
+    while True:
+        try:
+            await tick(writer)
+            refused = ""
+        except HeadcountError as error:  # read-only, or an audience just deleted
+            if error.message != refused:
+                _log.warning("time passes later for the histories of segments: %s", error.message)
+            refused = error.message
+        await asyncio.sleep(_wait_s(writer))
+
+
+def _wait_s(writer: Writer) -> float:
+    due = [at for audience in writer.audiences() if (at := due_us(audience)) is not None]
+    left = (min(due) - writer.now_us()) / 1e6 if due else _CHECK_S
+    return min(max(left, 0.01), _CHECK_S)

@@ -1,0 +1,72 @@
+"""Time passes for the histories of segments by commands of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from headcount_server.core.commands import CreateAudience, CreateSegment, UpsertSubscribers
+from headcount_server.core.rules.parser import parse
+from headcount_server.core.state import State
+from headcount_server.engine.engine import Engine
+from headcount_server.engine.ticks import tick
+
+from tests.strategies.settings import HOUR, STRING_SCHEMA
+
+NOON = 1_774_958_400_000_000  # in UTC
+SCHEMA = replace(STRING_SCHEMA, time_zone="UTC")
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> int:
+        return self.now
+
+
+async def served(clock: Hands) -> Engine:
+    """An engine with one person, who is about to leave a segment at midnight."""
+    engine = Engine(State(), None, clock)
+    await engine.start()
+    await engine.write(CreateAudience("a", SCHEMA, NOON))
+    await engine.write(UpsertSubscribers("a", ["ann"], (), NOON))
+    rule = parse("known_since in last 0 days")
+    await engine.write(CreateSegment("a", "new", rule, 30, NOON))
+    return engine
+
+
+def size(engine: Engine) -> int:
+    return len(engine.audience("a").histories["new"].maintained.members)
+
+
+def test_a_command_is_written_when_somebody_is_due_and_none_before() -> None:
+    async def story() -> None:
+        clock = Hands()
+        engine = await served(clock)
+        clock.now = NOON + 12 * HOUR - 1
+        assert await tick(engine) == 0
+        assert (size(engine), engine.audience("a").revision) == (1, 3)
+        clock.now += 1
+        assert await tick(engine) == 1
+        assert (size(engine), engine.audience("a").revision) == (0, 4)
+        assert await tick(engine) == 0
+        await engine.close()
+
+    asyncio.run(story())
+
+
+def test_a_running_engine_ticks_by_itself() -> None:
+    async def story() -> None:
+        clock = Hands()
+        engine = await served(clock)
+        clock.now = NOON + 20 * HOUR
+        await engine.reached("a", 4, deadline_s=10)
+        assert size(engine) == 0
+        left = engine.audience("a").histories["new"].next_after(NOON)
+        assert left == NOON + 12 * HOUR
+        await engine.close()
+
+    asyncio.run(story())
