@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from headcount_server.core.audience import Audience
 from headcount_server.core.calendar import Calendar
-from headcount_server.core.live.history import SegmentHistory
 from headcount_server.core.live.sizes import MINUTE_US, Size
 from headcount_server.core.rules.tree import Unit
 from headcount_server.core.segments import find
 from headcount_server.errors import InvalidInput, LimitExceeded, NoHistory, Violation
 from headcount_server.limits import HISTORY_HOUR_DAYS, HISTORY_MINUTE_DAYS
+
+if TYPE_CHECKING:
+    from headcount_server.core.live.history import SegmentHistory
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
