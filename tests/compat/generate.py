@@ -70,7 +70,7 @@ QUESTIONS = {
         "did open at least 2 times in last 30 days", "sum(buy.amount) > 10", "stars >= 1",
         'last buy is (product = "pen")', 'in segment "young"', 'in segment "frozen"',
         "did sent then open within 2 days", 'id in ("k1", "k2", "k5", "new")',
-        'sample 50% seed "x"',
+        'sample 50% seed "x"', 'entered segment "recent" ever', 'left segment "recent" ever',
     ],
     "numbers": ["everyone", "id in (1, 7, -5)"],
     "rows": ["everyone", "id in (3, 70000)"],
@@ -129,6 +129,8 @@ def commands(at):
         record("shop", keys, "sent", days, at, {"campaign": words(*["spring"] * 20)}),
         record("shop", keys[:9], "open", days[:9], at, {"campaign": words(*["spring"] * 9)}),
         c.CreateSegment("shop", "young", parse("age < 25"), 0, at),
+        c.CreateSegment("shop", "recent", parse('plan = "pro" or seen in last 7 days'), 90, at),
+        c.UpsertSubscribers("shop", keys[6:9], (column("plan", ["Pro", "free", "pro"]),), at),
         c.DeleteSubscribers("shop", ["k3"], at),
         c.UpsertSubscribers("numbers", np.array([1, 7, -5, 10**12]), (), at),
     ]
@@ -149,6 +151,7 @@ def commands(at):
         c.FreezeSegment("shop", "frozen", parse('in segment "young" and age > 20'), START_US, at),
         c.CreateSegment("shop", "short-lived", parse("everyone"), 0, at),
         c.DeleteSegment("shop", "short-lived", at),
+        c.AdvanceClock("shop", at + 9 * DAY_US),
     ]  # fmt: skip
     return before, after
 
