@@ -186,6 +186,10 @@ def test_the_top_is_among_all_with_a_value_and_ties_are_in(text: str, who: str) 
         ("2026-02-10", "between 2024-02-29 and 2024-02-29", "02-29"),
         ("2026-02-10", "between 2023-12-01 and 2024-02-28", "12-28 01-04 02-28"),
         ("2026-02-10", "between 2023-01-01 and 2025-01-01", "12-28 01-04 02-28 02-29"),
+        ("2026-02-10", "on 2000-02-28", "02-28"),
+        ("2026-02-10", "on 2000-02-29", "02-29"),
+        ("2026-02-10", "on 2100-02-28", "02-28 02-29"),
+        ("2026-02-10", "on 1900-02-28", "02-28 02-29"),
         ("2026-02-10", "this year", "12-28 01-04 02-28 02-29"),
         ("2026-02-10", "between 2026-02-28 and 2026-02-27", ""),
     ],
@@ -390,6 +394,10 @@ def test_a_key_is_a_text_and_an_integer_key_its_decimal_text() -> None:
     assert numbers.who("id in (120, 7, -12)") == "-12 120"
     assert numbers.who("id in (120.0)") == "120"
     assert numbers.who("id in (9223372036854775807, 99999999999999999999)") == ""
+    numbers.person(2**63 - 1).person(-(2**63))
+    assert numbers.who("id in (9223372036854775807)") == "9223372036854775807"
+    assert numbers.who("id in (-9223372036854775808)") == "-9223372036854775808"
+    assert numbers.who("id in (9223372036854775808, -9223372036854775809)") == ""
     assert numbers.refused("id in (120.5)").reason == "WRONG_TYPE"
     assert numbers.refused('id in ("120")').reason == "WRONG_TYPE"
     assert told.refused("id in (120)").reason == "WRONG_TYPE"
@@ -430,6 +438,7 @@ def test_known_since_is_the_first_write_unless_a_write_says_otherwise() -> None:
         ("day weekday in (march)", "INVALID_WEEKDAY"),
         ("day month in (monday)", "INVALID_MONTH"),
         ("seen hour between 0 and 24", "OUT_OF_RANGE"),
+        ("seen hour between 24 and 3", "OUT_OF_RANGE"),
         ("day hour between 1 and 2", "UNSUPPORTED_TEST"),
         ("age in top 101%", "OUT_OF_RANGE"),
         ("age in top -1%", "OUT_OF_RANGE"),

@@ -52,6 +52,7 @@ def people() -> Told:
          "> 999999999999999999999999999999", "a"),
         ("SAMPLE 100% SEED \"x\" AND EVERYONE", "a b c"),
         ('sample 0% seed "x"', ""),
+        (f'sample 0.{"0" * 60}% seed "x"', ""),
         ("age = 1 # or everyone", "a"),
         ("age\n=\n1", "a"),
     ],

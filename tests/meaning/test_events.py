@@ -485,6 +485,9 @@ def test_then_not_holds_also_when_the_time_has_not_run_out() -> None:
         ("did open at most 1 times in at least 2 of last 2 weeks", "a c d"),
         ("did open at most 0 times in exactly 2 of last 2 weeks", "c d"),
         ("did not open in at least 1 of last 2 weeks", "c d"),
+        ("did open between 1 and 1 times in at least 1 of last 3 weeks", "a b"),
+        ("did open exactly 2 times in at least 1 of last 2 weeks", "b"),
+        ("did open fewer than 2 times in at least 2 of last 2 weeks", "a c d"),
         ("did open in at least 2 of last 2 days", ""),
         ("did open in at least 1 of last 1 days", "a"),
         ("did open in at least 2 of last 2 months", "c"),
@@ -517,6 +520,17 @@ def test_inactive_is_without_any_event_of_an_active_type() -> None:
     assert told.who("inactive for 0 days") == "a b c d"
     assert told.who("inactive for 5 hours") == "a b c d"
     assert told.who("not inactive for 9999 years") == "a c"
+
+
+def test_events_of_one_time_keep_the_order_they_were_written_in() -> None:
+    told = Told("UTC").person("a")
+    for campaign in ("first", "second", "third"):
+        told.did("a", "open", "2026-03-01", campaign=campaign)
+    told.world.reload()
+    told.did("a", "open", "2026-03-01", campaign="fourth")
+    told.world.reload()
+    assert told.who('last open is (campaign = "fourth")') == "a"
+    assert told.who('first open is (campaign = "first")') == "a"
 
 
 def test_late_events_count_on_the_day_they_happened() -> None:

@@ -228,6 +228,22 @@ def test_hours_are_clock_hours_of_the_zone(
     assert told.who(f"did open {window}") == " ".join(behind)
 
 
+def test_the_first_clock_hour_is_a_whole_one() -> None:
+    told = Told("UTC", now="0001-01-01T05:30")
+    for key, time in {"a": "00:00", "b": "00:59:59.999999", "c": "01:00"}.items():
+        told.person(key, seen=f"0001-01-01T{time}").did(key, "open", f"0001-01-01T{time}")
+    assert told.who("seen between 5 and 5 hours ago") == "a b"
+    assert told.who("did open between 5 and 9 hours ago") == "a b"
+    assert told.who("seen between 6 and 7 hours ago") == ""
+
+
+def test_an_amount_of_41_digits_is_a_whole_number() -> None:
+    told = Told("UTC").person("a", day="2026-03-01")
+    assert told.who(f"day in last 1{'0' * 40} days") == "a"
+    assert told.who(f"day in last {'9' * 40} days") == "a"
+    assert told.refused(f"day in last {'9' * 39}.5 days").reason == "INVALID_NUMBER"
+
+
 def test_more_than_hours_ago_and_from_now_are_what_lies_beyond() -> None:
     told = Told("UTC")
     for key, time in {

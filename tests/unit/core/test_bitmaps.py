@@ -164,3 +164,16 @@ def test_nbytes_follows_the_containers() -> None:
     assert bitmaps.nbytes(bitmaps.EMPTY) == 0
     assert bitmaps.nbytes(BitMap([1, 2])) < 50
     assert 8192 <= bitmaps.nbytes(BitMap(range(0, 65_536, 2))) < 8300
+
+
+def test_a_container_of_4096_members_is_an_array_also_beside_larger_ones() -> None:
+    """4,096 members are the most that the format reads as an array."""
+    for sizes in ((4096,), (4096, 5000), (5000, 4096, 4097), (4095, 4096)):
+        rows = np.concatenate([np.arange(n) + 65_536 * i for i, n in enumerate(sizes)])
+        mask = np.zeros(65_536 * len(sizes), dtype=np.bool_)
+        mask[rows] = True
+        expected = BitMap(rows.tolist())
+        for made in (bitmaps.from_sorted(rows.astype(np.uint32)), bitmaps.from_mask(mask)):
+            assert made == expected
+            assert bitmaps.decode(bitmaps.encode(made)) == expected
+            assert bitmaps.to_array(made).tolist() == rows.tolist()

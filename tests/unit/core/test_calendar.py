@@ -233,3 +233,12 @@ def test_periods_are_the_calendar_ones(
     on: str, unit: Unit, shift: int, first: str, last: str
 ) -> None:
     assert period(day(on), unit, shift) == (day(first), day(last))
+
+
+def test_clocks_set_back_at_midnight_leave_the_day_the_latest() -> None:
+    """In São Paulo 18 February 2018 began at 00:00 and the clock was set back to 23:00."""
+    zone = calendar("America/Sao_Paulo")
+    assert zone.latest_day(us("2018-02-18T01:59:59.999999")) == day("2018-02-17")
+    assert zone.latest_day(us("2018-02-18T02:00")) == day("2018-02-17")
+    assert zone.latest_day(us("2018-02-18T02:59:59.999999")) == day("2018-02-17")
+    assert zone.latest_day(us("2018-02-18T03:00")) == day("2018-02-18")

@@ -38,3 +38,14 @@ def test_adding_is_that_of_single_days(days: list[int], amount: int, unit: Unit)
 def test_a_function_of_days_is_asked_once_a_day(days: list[int]) -> None:
     values = np.array(days, np.int64)
     assert (civil.by_day(values, lambda some: some * some) == values * values).all()
+
+
+def test_adding_keeps_to_the_last_day_of_months_in_every_kind_of_year() -> None:
+    first = [date(year, month, 1) for year in (1, 4, 1899, 1900, 1996, 2000, 2003, 9996, 9999)
+             for month in range(1, 13)]  # fmt: skip
+    days = [calendar.day_number(one) + of for one in first for of in (0, 27, 28, 29, 30)]
+    days = [day for day in days if day <= calendar.LAST_DAY]
+    for unit, amounts in ((Unit.MONTH, (-13, -1, 1, 11, 25)), (Unit.YEAR, (-100, -4, -1, 1, 100))):
+        for amount in amounts:
+            found = civil.add(np.array(days, np.int64), amount, unit)
+            assert found.tolist() == [calendar.add(day, amount, unit) for day in days]

@@ -95,3 +95,8 @@ def test_ranges_and_lists() -> None:
     )
     assert between(INT64_MAX, None) == Range(INT64_MAX, None)
     assert between(INT64_MAX + 1, None) == EMPTY
+
+
+def test_lists_reach_to_both_ends_of_64_bits() -> None:
+    ends = [-(2**63) - 1, -(2**63), 2**63 - 1, 2**63]
+    assert listed(map(Decimal, ends), 0) == (-(2**63), 2**63 - 1)

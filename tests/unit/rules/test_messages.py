@@ -46,7 +46,11 @@ def violation(text: str) -> Violation:
         ),
         ("x in segment $Vip", (1, 6), "segment", None, ""),
         ("in segment $Vip", (1, 12), "$Vip", None, "$vip"),
-        ("in segment vip", (1, 12), "vip", None, ""),
+        ("in segment vip", (1, 12), "vip", None, '"vip"'),
+        ("country = DE", (1, 11), "DE", None, '"DE"'),
+        ("and x = 1", (1, 1), "and", None, ""),
+        ("country holds 3", (1, 9), "holds", None, ""),
+        ("sum(amount) > 3", (1, 11), ")", (".",), ""),
         ("Country = 1", (1, 1), "Country", None, "country"),
         ("x = 1 or or y = 1", (1, 10), "or", None, ""),
         ("x = \u200b1", (1, 5), "U+200B", None, ""),
@@ -107,6 +111,55 @@ def test_slips_of_other_languages_get_their_remedy(
     fault = violation(text)
     assert (fault.start, fault.end) == (start, end)
     assert fault.suggestion == suggestion
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "suggestion"),
+    [
+        ('x is "DE"', 6, "="),
+        ("x is 3", 6, "="),
+        ("x is null", 6, "missing"),
+        ("x is empty", 6, "missing"),
+        ("x is Yes", 6, "true"),
+        ("x is no", 6, "false"),
+        ("x is present", 6, "set"),
+        ('x not = "DE"', 7, "!="),
+        ('x equals "DE"', 3, "="),
+        ('x includes "DE"', 3, "contains"),
+        ('x startswith "DE"', 3, "starts with"),
+        ('x in ["DE"]', 6, "("),
+        ('x in ("DE"]', 11, ")"),
+        ("x today", 3, "this day"),
+        ("did x 3 times", 7, "exactly 3"),
+        ("did x >= 3 times", 7, "at least"),
+        ("did x < 3 times", 7, "fewer than"),
+        ("x within 5 miles of (1, 2)", 12, "mi"),
+        ("x within 5 kilometres of (1, 2)", 12, "km"),
+    ],
+)
+def test_slips_of_speech_get_their_remedy(text: str, place: int, suggestion: str) -> None:
+    fault = violation(text)
+    assert (fault.column, fault.suggestion) == (place, suggestion)
+    assert f'"{suggestion}"' in fault.description
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x > 1,000", "a number is written as 1000, 1_000 or 0.5"),
+        ("x > 1.000.000", "a number is written as"),
+        ("x > 1e6", "a number is written as"),
+        ("x > 31.03.2026", "a date is written as 2026-03-31"),
+        ("did x last 30 days", 'write "in last 30 …"'),
+        ("x changed last 7 days", 'write "in last 7 …"'),
+        ("didn't open", 'write "did not"'),
+        ("didn’t open", 'write "did not"'),
+    ],
+)
+def test_slips_that_no_other_word_mends_are_told_how_to_write(text: str, words: str) -> None:
+    fault = violation(text)
+    assert words in fault.description
+    assert fault.suggestion == ""
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from headcount_server.core.rules.build_literals import MONTHS, WEEKDAYS
 from headcount_server.core.rules.names import nearest
 from headcount_server.core.rules.piece import BadTokenError
+from headcount_server.core.rules.slips import remedy
 from headcount_server.core.rules.tree import Span
 from headcount_server.core.schema import RESERVED_NAMES
 from headcount_server.errors import InvalidRule, Violation
@@ -187,14 +188,19 @@ def unexpected(text: str, start: int, accepted: Iterable[str], before: str) -> I
     expected = _expected(terminals)
     end = len(text.rstrip())
     span = _extent(text, start) if start < end else Span(end, end)
-    if (slip := _slip(text, span, terminals, before)) is not None:
-        return slip
     found = text[span.start : span.end]
     message = f"found {_quoted(found)}, expected {_listed(expected, len(terminals))}"
+    if (meant := remedy(text, span.start, found, terminals, before)) is not None:
+        hint = {"suggestion": meant.suggestion, "question": meant.words}
+        message += "" if meant.suggestion else f"; {meant.words}"
+        return fault(text, span, message, expected=expected, **hint)
+    if (slip := _slip(text, span, terminals, before)) is not None:
+        return slip
     suggestion = _suggestion(found, terminals)
     if suggestion:
         return fault(text, span, message, expected=expected, suggestion=suggestion)
-    earlier = _misspelt_before(text, span.start, before)
+    follows = before if "COMPARISON" in terminals else ""
+    earlier = _misspelt_before(text, span.start, follows)
     question = 'is the word before meant to be "{}"?'
     return fault(text, span, message, expected=expected, suggestion=earlier, question=question)
 
@@ -246,6 +252,8 @@ def _suggestion(found: str, terminals: frozenset[str]) -> str:
         return _lowered(found)
     if "NAME" in terminals and found.lower() not in RESERVED_NAMES and _lowered(found):
         return found.lower()
+    if found.lower() in RESERVED_NAMES:
+        return ""
     words: list[str] = []
     for name in sorted(terminals):
         if name.isalpha() and name not in _WORDS:
@@ -274,9 +282,10 @@ def _misspelt_before(text: str, start: int, before: str) -> str:
     )
     if not words or len(words[-1]) < 3:
         return ""
-    return nearest(
+    meant = nearest(
         words[-1], sorted(RESERVED_NAMES - {"key", "known_since", "id", "in", "at", "or"})
     )
+    return "" if words[-1].startswith(meant) else meant
 
 
 def _slip(text: str, span: Span, terminals: frozenset[str], before: str) -> InvalidRule | None:

@@ -1,0 +1,115 @@
+"""Numbers in bins, of few and of many values, are found as a plain search finds them."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from headcount_server.core.attributes import bins, make_index
+from headcount_server.core.attributes.number import NumberIndex
+from headcount_server.core.schema import AttributeSchema, AttributeType
+from headcount_server.core.values import ValueColumn
+from pyroaring import BitMap
+
+MOST, LEAST = 2**63 - 1, -(2**63)
+
+
+def number_index(values: list[int]) -> NumberIndex:
+    index = make_index(AttributeSchema("x", AttributeType.INTEGER))
+    assert isinstance(index, NumberIndex)
+    rows = np.arange(len(values), dtype=np.uint32)
+    present = np.ones(len(values), np.bool_)
+    index.write(rows, ValueColumn(AttributeType.INTEGER, np.array(values, np.int64), present))
+    return index
+
+
+def spread(dice: Random) -> list[int]:
+    """Values near each other and far apart, some of them often, and the ends of 64 bits."""
+    width = dice.choice([3, 20, 300, 2**62])
+    many = [dice.randint(-width, width) for _ in range(dice.choice([5, 60, 700]))]
+    often = [dice.choice(many)] * dice.choice([0, len(many) // 2])
+    return many + often + dice.choice([[], [MOST, LEAST], [MOST, MOST, LEAST]])
+
+
+def bounds(values: list[int], dice: Random) -> list[int]:
+    """Values that somebody has, their neighbours, and the ends."""
+    some = dice.sample(values, min(len(values), 12))
+    near = {value + step for value in some for step in (-1, 0, 1)}
+    return sorted({v for v in near if LEAST <= v <= MOST} | {MOST, LEAST})
+
+
+@pytest.mark.parametrize("exact_max", [128, 3])
+@pytest.mark.parametrize("seed", range(12))
+def test_ranges_lists_and_places_of_many_numbers(
+    seed: int, exact_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bins, "_EXACT_MAX", exact_max)
+    dice = Random(seed)
+    values = spread(dice)
+    index = number_index(values)
+    ends = bounds(values, dice)
+    everyone = BitMap(range(len(values)))
+    for _ in range(40):
+        low, high = dice.choice(ends), dice.choice(ends)
+        expected = BitMap([row for row, value in enumerate(values) if low <= value <= high])
+        assert index.range(low, high) == expected
+        assert index.range_count(low, high, everyone) == len(expected)
+        wanted = dice.sample(ends, min(len(ends), dice.choice([1, 2, 9])))
+        assert index.values_in(wanted) == BitMap(
+            [row for row, value in enumerate(values) if value in wanted]
+        )
+    ascending = sorted(values)
+    for place in {1, 2, len(values) // 2 + 1, len(values)}:
+        if place <= len(values):
+            assert index.nth(place, False) == ascending[place - 1]
+            assert index.nth(place, True) == ascending[-place]
+    for value in ends:
+        assert index.next_after(value) == min((v for v in values if v > value), default=None)
+
+
+@pytest.mark.parametrize("exact_max", [1000, 5])
+@pytest.mark.parametrize("seed", range(8))
+def test_erased_numbers_leave_no_edge_behind(
+    seed: int, exact_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an erasure the bins are as right as before, and no edge tells a value that is gone."""
+    monkeypatch.setattr(bins, "_EXACT_MAX", exact_max)
+    monkeypatch.setattr(bins, "BINS", 8)
+    dice = Random(seed)
+    values = [dice.choice([dice.randint(0, 40), dice.randint(0, 9) * 10]) for _ in range(30)]
+    edges = bins.choose_edges(np.array(values))
+    slots = np.searchsorted(edges, values, side="right") - 1
+    made = bins.Bins(
+        edges, [BitMap(np.flatnonzero(slots == i).tolist()) for i in range(len(edges))]
+    )
+    gone = BitMap(dice.sample(range(30), 12))
+    left = {row: value for row, value in enumerate(values) if row not in gone}
+    cut = made.without(
+        gone, np.array([values[row] for row in gone]), lambda rows: np.array(values)[rows]
+    )
+    assert [int(edge) for edge in cut.edges] == sorted(set(map(int, cut.edges)))
+    for value in set(values) - set(left.values()):
+        assert value not in cut.edges
+        if value + 1 not in left.values():
+            assert value + 1 not in cut.edges
+    for low, high in ((0, 0), (10, 40), (3, 17), (5, 95), (11, 19), (90, 90), (LEAST, MOST)):
+        start, stop, across = cut.find(low, high)
+        found = set().union(*cut.rows[start:stop]) if stop > start else set[int]()
+        for i in across:
+            found |= set(cut.members(i, lambda rows: np.array(values)[rows], low, high))
+        assert found == {row for row, value in left.items() if low <= value <= high}
+
+
+def test_a_bin_of_several_values_with_most_of_the_rows_is_lopsided() -> None:
+    def of(edges: list[int], sizes: list[int]) -> bool:
+        rows, first = [], 0
+        for size in sizes:
+            rows.append(BitMap(range(first, first + size)))
+            first += size
+        return bins.Bins(np.array(edges), rows).is_lopsided()
+
+    assert of([LEAST, 5, 9], [0, 2_000, 0])
+    assert not of([LEAST, 5, 6], [0, 2_000, 0])
+    assert of([LEAST, 5, 7], [0, 2_000, 0])
+    assert not of([LEAST, 5, 9], [0, 1_000, 0])
