@@ -53,6 +53,8 @@ def test_a_full_disk_refuses_writes_until_there_is_room_again(monkeypatch):
         assert error.reason == "READ_ONLY"
         assert "No space left on device" in error.message
         assert state() == admin.SERVER_STATE_READ_ONLY
+        told = api.admin.GetServerStatus(admin.GetServerStatusRequest()).read_only_reason
+        assert "No space left on device" in told
         until(lambda: not healthy(INGEST))
         assert healthy("")
         count = query_service_pb2.CountRequest(audience="shop")

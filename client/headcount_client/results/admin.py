@@ -142,6 +142,8 @@ class GetServerStatusResponse:
         methods: what each method was asked that was asked anything, ascending by method.
         cpu_duration: processor time that the process took, of all its threads.
         watch_bytes: memory that watches hold.
+        read_only_reason: why no audience takes writes, or "".
+        snapshot_progress: the snapshot that is being written, or None.
     """
 
     version: str
@@ -153,6 +155,25 @@ class GetServerStatusResponse:
     methods: tuple[MethodStatus, ...]
     cpu_duration: timedelta | None
     watch_bytes: int
+    read_only_reason: str
+    snapshot_progress: SnapshotProgress | None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotProgress:
+    """A snapshot that is being written.
+
+    Attributes:
+        snapshot: its name.
+        start_time: when it was begun.
+        written_count: audiences that are written.
+        audience_count: audiences that it will hold.
+    """
+
+    snapshot: str
+    start_time: datetime | None
+    written_count: int
+    audience_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -415,6 +415,8 @@ class GetServerStatusResponse(_message.Message):
     METHODS_FIELD_NUMBER: _builtins.int
     CPU_DURATION_FIELD_NUMBER: _builtins.int
     WATCH_BYTES_FIELD_NUMBER: _builtins.int
+    READ_ONLY_REASON_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_PROGRESS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the server."""
     state: Global___ServerState.ValueType
@@ -423,6 +425,8 @@ class GetServerStatusResponse(_message.Message):
     """Resident memory of the process in bytes."""
     watch_bytes: _builtins.int
     """Memory that watches hold, in bytes."""
+    read_only_reason: _builtins.str
+    """Why no audience takes writes, where the state is READ_ONLY."""
     @_builtins.property
     def audiences(self) -> _containers.RepeatedCompositeFieldContainer[Global___AudienceStatus]:
         """The audiences, ascending by name."""
@@ -443,6 +447,10 @@ class GetServerStatusResponse(_message.Message):
     def cpu_duration(self) -> _duration_pb2.Duration:
         """Processor time that the process took, of all its threads."""
 
+    @_builtins.property
+    def snapshot_progress(self) -> Global___SnapshotProgress:
+        """The snapshot that is being written; not set where none is."""
+
     def __init__(
         self,
         *,
@@ -455,14 +463,52 @@ class GetServerStatusResponse(_message.Message):
         methods: _abc.Iterable[Global___MethodStatus] | None = ...,
         cpu_duration: _duration_pb2.Duration | None = ...,
         watch_bytes: _builtins.int = ...,
+        read_only_reason: _builtins.str = ...,
+        snapshot_progress: Global___SnapshotProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cpu_duration", b"cpu_duration", "current_time", b"current_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cpu_duration", b"cpu_duration", "current_time", b"current_time", "snapshot_progress", b"snapshot_progress", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "cpu_duration", b"cpu_duration", "current_time", b"current_time", "methods", b"methods", "resident_bytes", b"resident_bytes", "start_time", b"start_time", "state", b"state", "version", b"version", "watch_bytes", b"watch_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audiences", b"audiences", "cpu_duration", b"cpu_duration", "current_time", b"current_time", "methods", b"methods", "read_only_reason", b"read_only_reason", "resident_bytes", b"resident_bytes", "snapshot_progress", b"snapshot_progress", "start_time", b"start_time", "state", b"state", "version", b"version", "watch_bytes", b"watch_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetServerStatusResponse: _TypeAlias = GetServerStatusResponse  # noqa: Y015
+
+@_typing.final
+class SnapshotProgress(_message.Message):
+    """A snapshot that is being written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    WRITTEN_COUNT_FIELD_NUMBER: _builtins.int
+    AUDIENCE_COUNT_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.str
+    """Its name."""
+    written_count: _builtins.int
+    """Audiences that are written."""
+    audience_count: _builtins.int
+    """Audiences that it will hold."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was begun."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        written_count: _builtins.int = ...,
+        audience_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_count", b"audience_count", "snapshot", b"snapshot", "start_time", b"start_time", "written_count", b"written_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotProgress: _TypeAlias = SnapshotProgress  # noqa: Y015
 
 @_typing.final
 class DrainRequest(_message.Message):

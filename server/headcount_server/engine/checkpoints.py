@@ -18,6 +18,7 @@ from headcount_server.core.audience import Audience
 from headcount_server.core.audience_dump import FrozenAudience
 from headcount_server.core.erasures import Erasures
 from headcount_server.core.state import State
+from headcount_server.engine.interface import SnapshotProgress
 from headcount_server.errors import Unavailable
 from headcount_server.storage.snapshots import SnapshotStore, SnapshotWriter, encode_parts
 
@@ -40,6 +41,7 @@ class Checkpoints:
     """Takes snapshots.
 
     Attributes:
+        progress: of the one that is being written, or None.
         store: where they are kept.
         saved: the newest one of this engine's state, where it is known.
         pinned: names of snapshots that the log needs.
@@ -48,6 +50,7 @@ class Checkpoints:
 
     def __init__(self, store: SnapshotStore) -> None:
         self.store = store
+        self.progress: SnapshotProgress | None = None
         self.saved: Manifest | None = None
         self.pinned: set[str] = set()
         self.lock = asyncio.Lock()
@@ -113,12 +116,15 @@ class Checkpoints:
         try:
             if moment.erasures:
                 writer.add_common(encode_parts([(ERASURES, moment.erasures.dump())]))
-            for audience in moment.audiences:
+            for number, audience in enumerate(moment.audiences):
+                self.progress = SnapshotProgress(name, now_us, number, len(moment.audiences))
                 _add(writer, audience)
             return writer.commit()
         except BaseException:
             writer.abort()
             raise
+        finally:
+            self.progress = None
 
 
 def _add(writer: SnapshotWriter, audience: FrozenOrSame) -> None:

@@ -20,6 +20,7 @@ from headcount_server.core.commands import RestoreSnapshot
 from headcount_server.core.erasures import MARK_US, Mark
 from headcount_server.core.state import State
 from headcount_server.engine.checkpoints import Checkpoints, FrozenOrSame, Moment
+from headcount_server.engine.interface import SnapshotProgress
 from headcount_server.engine.journal import Entry, Journal
 from headcount_server.engine.recovery import Recovered, fingerprint, load_state
 from headcount_server.engine.recovery import recovered as recovered_from
@@ -104,6 +105,11 @@ class Disk:
     def is_busy(self) -> bool:
         """Whether a snapshot is being written or brought back."""
         return self._snapshots.lock.locked()
+
+    @property
+    def progress(self) -> SnapshotProgress | None:
+        """How far the snapshot is that is being written; None where none is."""
+        return self._snapshots.progress
 
     @property
     def is_changed(self) -> bool:

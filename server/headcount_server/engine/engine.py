@@ -259,6 +259,7 @@ class Engine:
             self._start_time_us,
             self.now_us(),
             self._watches.nbytes,
+            snapshot=self._disk.progress if self._disk else None,
         )
 
     # --- writes -----------------------------------------------------------------------------------

@@ -46,6 +46,20 @@ class AudienceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotProgress:
+    """A snapshot that is being written: audiences written and in all.
+
+    Attributes:
+        start_us: when it was begun, microseconds since 1970 UTC.
+    """
+
+    name: str
+    start_us: int
+    written: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStatus:
     """The engine in numbers.
 
@@ -56,6 +70,7 @@ class EngineStatus:
         start_time_us: when it began to serve; 0 before. Microseconds since 1970 UTC.
         current_time_us: its clock.
         watch_bytes: memory of the members of watched rules, about.
+        snapshot: the snapshot that is being written, or None.
     """
 
     state: EngineState
@@ -65,6 +80,7 @@ class EngineStatus:
     start_time_us: int
     current_time_us: int
     watch_bytes: int = 0
+    snapshot: SnapshotProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)

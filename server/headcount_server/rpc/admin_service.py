@@ -77,6 +77,13 @@ class AdminService:
             watch_bytes=found.watch_bytes,
         )
         set_duration(response.cpu_duration, time.process_time_ns())
+        response.read_only_reason = found.reason
+        if found.snapshot is not None:
+            progress = response.snapshot_progress
+            progress.snapshot = found.snapshot.name
+            progress.written_count = found.snapshot.written
+            progress.audience_count = found.snapshot.total
+            set_time(progress.start_time, found.snapshot.start_us)
         if found.start_time_us:
             set_time(response.start_time, found.start_time_us)
         set_time(response.current_time, found.current_time_us)

@@ -536,3 +536,28 @@ async def test_a_requested_stop_is_told_with_its_grace():
     engine.request_stop(2.5)
     await engine.stop_requested.wait()
     assert engine.stop_grace_s == 2.5
+
+
+@running
+async def test_the_status_tells_how_far_a_snapshot_is():
+    files = MemoryFiles()
+    engine = await started(memory_store(files))
+    await engine.write(CreateAudience("shop", SCHEMA, 1))
+    writes, go_on = files.write, threading.Event()
+    seen = []
+
+    def write(path, pieces):
+        seen.append(engine.status().snapshot)
+        assert go_on.wait(20)
+        writes(path, pieces)
+
+    files.write = write
+    task = asyncio.create_task(engine.snapshot("one"))
+    async with asyncio.timeout(20):
+        while not seen:
+            await asyncio.sleep(0.001)
+    found = engine.status().snapshot
+    assert (found.name, found.written, found.total) == ("one", 0, 1)
+    go_on.set()
+    await task
+    assert engine.status().snapshot is None

@@ -61,7 +61,7 @@ async def test_a_restored_snapshot_lacks_whoever_was_erased_since():
     await engine.write(opened("shop", 2, ["anna", "bert"]))
     await engine.write(upsert("cafe", 1, ["anna"]))
     await engine.snapshot("full")
-    await engine.write(erased("shop", 3, ["anna", "nobody"]))
+    await engine.write(erased("shop", START_US + 3, ["anna", "nobody"]))
     await engine.restore("full")
     assert keys(engine) == {"bert", "carl"}
     assert engine.audience("shop").event_count == 1
@@ -82,7 +82,7 @@ async def test_an_erased_key_that_was_created_anew_stays_what_it_became():
     engine, _ = await begun(files, kept=9)
     await engine.write(upsert("shop", 1, ["anna"]))
     await engine.snapshot("before")
-    await engine.write(erased("shop", 2, ["anna"]))
+    await engine.write(erased("shop", START_US + 2, ["anna"]))
     await engine.write(upsert("shop", 3, ["anna"]))
     await engine.snapshot("anew")
     await engine.write(upsert("shop", 4, ["bert"]))
@@ -101,9 +101,9 @@ async def test_erasures_outlive_the_audience_and_apply_to_whoever_was_not_there_
     await engine.snapshot("empty")
     await engine.write(upsert("shop", 1, ["anna", "bert", "carl"]))
     await engine.snapshot("full")
-    await engine.write(erased("shop", 2, ["anna"]))
+    await engine.write(erased("shop", START_US + 2, ["anna"]))
     await engine.restore("empty")
-    await engine.write(erased("shop", 3, ["bert"]))  # who isn't there now
+    await engine.write(erased("shop", START_US + 3, ["bert"]))  # who isn't there now
     await engine.write(DeleteAudience("shop", 4))
     await engine.write(create("shop"))
     await engine.restore("full")

@@ -82,6 +82,8 @@ def status(target: Target) -> None:
                 "resident_bytes": answer.resident_bytes,
                 "start_time": answer.start_time,
                 "current_time": answer.current_time,
+                "read_only_reason": answer.read_only_reason,
+                "snapshot_progress": _progress(answer.snapshot_progress),
             }
         )
         return
@@ -91,6 +93,15 @@ def status(target: Target) -> None:
     )
     if answer.start_time is not None:
         say(f"serving since {rfc3339(answer.start_time)}", "dim")
+    if answer.read_only_reason:
+        say(f"no writes are taken: {answer.read_only_reason}", "red")
+    if answer.snapshot_progress is not None:
+        found = answer.snapshot_progress
+        say(
+            f"writing snapshot {found.snapshot}: {found.written_count} of {found.audience_count}"
+            " audiences",
+            "dim",
+        )
     columns = ("audience", "subscribers", "events", "segments", "revision")
     rows = [
         (one.audience, one.subscriber_count, one.event_count, one.segment_count, one.revision)
@@ -109,6 +120,17 @@ def _audience(one: results.AudienceStatus) -> dict[str, Any]:
         "revision": one.revision,
         "event_count": one.event_count,
         "segment_count": one.segment_count,
+    }
+
+
+def _progress(one: results.SnapshotProgress | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "snapshot": one.snapshot,
+        "start_time": one.start_time,
+        "written_count": one.written_count,
+        "audience_count": one.audience_count,
     }
 
 
