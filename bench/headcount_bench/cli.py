@@ -18,6 +18,7 @@ COMMANDS = {  # name: what it does, for the list of commands
     "load": "Open-loop load on a server over gRPC, with writes streaming in.",
     "growth": "The same at several sizes, each in a process of its own.",
     "durability": "Durable writes, snapshots beside reads, and recovery.",
+    "plan": "Memory, disk, start-up time and throughput to expect of a schema and sizes.",
     "counts": "Counts over gRPC of a server of its own with made-up data.",
     "compare": "The same questions to Headcount and to other engines, over the same files.",
 }
@@ -60,6 +61,7 @@ def main() -> None:
       headcount-bench generate --subscribers 1000000 --out data/1m
       headcount-bench engine --data data/1m
       headcount-bench growth --sizes 100k,1m --data data --plot growth.svg
+      headcount-bench plan --schema shop.toml --subscribers 4000000 --events-per-day 900000
       headcount-bench counts --subscribers 1000000
 
     Exit codes: 0 done, 2 wrong usage, 3 what this machine or a server can't do, 4 no server there.

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headcount_bench.growth.plot import draw, require_matplotlib
-from headcount_bench.growth.points import Point, measure_all, read_points, sizes_of
+from headcount_bench.growth.points import Line, Point, measure_all, read_points, sizes_of
 from headcount_bench.resources import in_units
 from headcount_bench.results import append
 from headcount_bench.sizes import read_size, read_sizes
@@ -69,17 +69,23 @@ def growth(
     def tell(what: str) -> None:
         click.echo(what, err=True)
 
-    points = measure_all(wanted, read_points(files), seed, repeats, tell)
-    lines = [{**line, "command": "growth"} for point in points for line in point.lines]
-    if out is not None:
-        append(out, lines)
+    def keep(point: Point) -> None:
+        if out is not None:
+            append(out, _raw(point))
+
+    points = measure_all(wanted, read_points(files), seed, repeats, tell, keep)
     if plot is not None:
         draw(points, plot)
     if as_json:
-        for line in lines:
-            click.echo(json.dumps(line))
+        for point in points:
+            for line in _raw(point):
+                click.echo(json.dumps(line))
         return
     Console(width=150).print(_table(points))
+
+
+def _raw(point: Point) -> list[Line]:
+    return [{**line, "command": "growth"} for line in point.lines]
 
 
 def _table(points: Sequence[Point]) -> Table:

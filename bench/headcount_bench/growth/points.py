@@ -143,8 +143,9 @@ def measure_all(
     seed: int,
     repeats: int,
     tell: Callable[[str], None],
+    keep: Callable[[Point], None] = lambda point: None,
 ) -> list[Point]:
-    """A point for each size, measured now where it isn't known."""
+    """A point for each size, measured now where it isn't known; ``keep`` is told each at once."""
     before = {(point.subscribers, bool(point.events)): point for point in known}
     wanted = [(size, before.get((size.subscribers, size.events > 0))) for size in sizes]
     require_room([size for size, point in wanted if point is None], seed)
@@ -153,6 +154,7 @@ def measure_all(
         if point is None:
             tell(f"{size.name}: measuring")
             point = measure_at(size, seed, repeats)  # noqa: PLW2901
+        keep(point)
         points.append(point)
     return points
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ class Run:
     """What was measured.
 
     Attributes:
+        begun: machine, commit and time of the begin.
         resident_bytes: of the process after all questions.
         loaded_bytes: of the process after loading, before the first question.
         peak_bytes: the most that the process ever had.
@@ -33,6 +34,7 @@ class Run:
         kept: a snapshot of it, where one was asked for.
     """
 
+    begun: Mapping[str, Any]
     data: Dataset
     subscribers: Rate
     events: Rate
@@ -59,7 +61,7 @@ def measure(
     Raises:
         BenchFault: there is too little memory or disk.
     """
-    manifest = data.manifest
+    manifest, begun = data.manifest, stamp()
     needed = needed_bytes(manifest.subscribers, manifest.events)
     require_memory(needed, f"loading {data.directory}")
     loaded = load(data, progress)
@@ -67,7 +69,7 @@ def measure(
     questions = QUESTIONS if manifest.events else [one for one in QUESTIONS if not _behaves(one)]
     figures = ask_all(loaded.audience, questions, manifest.as_of_us, repeats, progress)
     run = Run(
-        data, loaded.subscribers, loaded.events, figures, after, memory.resident_bytes(),
+        begun, data, loaded.subscribers, loaded.events, figures, after, memory.resident_bytes(),
         memory.peak_bytes(), memory.by_index(loaded.audience), sizes, None,
     )  # fmt: skip
     if not with_disk:
@@ -86,7 +88,7 @@ def as_lines(run: Run) -> list[dict[str, Any]]:
     """Raw results: a line of the load and memory, and one a question."""
     manifest = run.data.manifest
     begin = {
-        **stamp(), "command": "engine", "subscribers": manifest.subscribers,
+        **run.begun, "command": "engine", "subscribers": manifest.subscribers,
         "events": manifest.events, "seed": manifest.seed,
     }  # fmt: skip
     rates = {

@@ -1,0 +1,1 @@
+"""What a schema of some size will need, from coefficients that were measured."""
