@@ -177,3 +177,46 @@ def test_a_container_of_4096_members_is_an_array_also_beside_larger_ones() -> No
             assert made == expected
             assert bitmaps.decode(bitmaps.encode(made)) == expected
             assert bitmaps.to_array(made).tolist() == rows.tolist()
+
+
+def stored(*containers: tuple[int, list[int]]) -> bytes:
+    """Array containers as they lie in the portable format, whatever is wrong with them."""
+    head = np.array([12_346, len(containers)], "<u4").tobytes()
+    keys = np.array([(key, len(held) - 1) for key, held in containers], "<u2").tobytes()
+    bodies = [np.array(held, "<u2").tobytes() for _, held in containers]
+    first = len(head) + len(keys) + 4 * len(containers)
+    offsets = [first + sum(map(len, bodies[:i])) for i in range(len(bodies))]
+    return head + keys + np.array(offsets, "<u4").tobytes() + b"".join(bodies)
+
+
+def stored_runs(*pairs: tuple[int, int]) -> bytes:
+    """One container of runs, each its first member and how many follow it."""
+    held = sum(more + 1 for _, more in pairs)
+    head = np.array([12_347], "<u4").tobytes() + b"\1"
+    return head + np.array([0, held - 1, len(pairs), *sum(pairs, ())], "<u2").tobytes()
+
+
+def test_what_is_stored_in_order_is_read() -> None:
+    assert bitmaps.decode(stored((0, [1, 2]), (3, [0, 65_535]))) == BitMap(
+        [1, 2, 3 * 65_536, 4 * 65_536 - 1]
+    )
+    assert bitmaps.decode(stored_runs((0, 4), (6, 1), (65_534, 1))) == BitMap(
+        [0, 1, 2, 3, 4, 6, 7, 65_534, 65_535]
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        stored((0, [1, 1])),
+        stored((0, [2, 1])),
+        stored((3, [1]), (3, [2])),
+        stored((3, [1]), (2, [2])),
+        stored_runs((0, 4), (4, 1)),
+        stored_runs((5, 1), (0, 1)),
+        stored_runs((65_535, 1)),
+    ],
+)
+def test_what_is_stored_out_of_order_or_twice_is_damage(data: bytes) -> None:
+    with pytest.raises(DataLoss):
+        bitmaps.decode(data)

@@ -1,0 +1,64 @@
+"""The last value that is taken and the first that isn't: places, keys, ranges in explanations."""
+
+from __future__ import annotations
+
+import pytest
+from headcount_server.core.query import explain
+from headcount_server.core.rules.parser import parse
+from headcount_server.core.schema import AttributeSchema, AttributeType
+from headcount_server.core.values import from_texts
+from headcount_server.errors import HeadcountError
+
+from tests.meaning.told import Told
+
+
+@pytest.mark.parametrize(
+    "place", [(90.0, 180.0), (-90.0, -180.0), (90.0, -180.0), (-90.0, 180.0), (0.0, 0.0)]
+)
+def test_places_reach_to_the_poles_and_the_date_line(place: tuple[float, float]) -> None:
+    told = Told().person("k", home=place)
+    south, west = place
+    assert told.who(f"home in box ({south}, {west}, {south}, {west})") == "k"
+    assert told.who(f"home within 1 m of ({south}, {west})") == "k"
+
+
+@pytest.mark.parametrize("cell", ["90.000001,0", "-90.000001,0", "0,180.000001", "0,-180.000001"])
+def test_places_beyond_are_bad_values(cell: str) -> None:
+    schema = AttributeSchema("home", AttributeType.LOCATION)
+    _, problems = from_texts(schema, [cell], Told().world.audience.calendar)
+    assert len(problems) == 1
+
+
+def test_a_key_has_up_to_255_bytes() -> None:
+    longest = "ä" * 127 + "x"
+    assert Told().person(longest).who("everyone") == longest
+    with pytest.raises(HeadcountError):
+        Told().person(longest + "y")
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons"),
+    [
+        ("day between 2026-01-02 and 2026-01-01", ["RANGE_REVERSED"]),
+        ("day between 2026-01-02 and 2026-01-02", []),
+        ("did open between 2026-01-02 and 2026-01-02", []),
+        ("did open between 2026-01-02 and 2026-01-01", ["RANGE_REVERSED"]),
+        ("seen between 2026-01-02T00:00Z and 2026-01-02T00:00Z", []),
+        ("seen between 2026-01-02T00:00:01Z and 2026-01-02T00:00Z", ["RANGE_REVERSED"]),
+        ("age between 3 and 3", []),
+        ("age between 3 and 2", ["RANGE_REVERSED"]),
+        ("at least 2 of (age = 1, age = 2)", []),
+        ("at least 3 of (age = 1, age = 2)", ["COUNT_PAST_NUMBER"]),
+        ("at least 0 of (age = 1, age = 2)", ["ALWAYS_EVERYONE"]),
+        ("did open in next 3 days", ["FUTURE_EVENTS"]),
+        ("age > 9223372036854775807", ["ALWAYS_EMPTY"]),
+        ("age < 9223372036854775807", []),
+        ("nobody", []),
+        ("everyone", []),
+    ],
+)
+def test_an_explanation_warns_of_what_can_only_be_a_mistake(text: str, reasons: list[str]) -> None:
+    told = Told().person("a", age=3, day="2026-01-02", seen="2026-01-02").person("b")
+    told.did("a", "open", "2026-01-02").did("a", "open", "2026-03-31")
+    root = explain(told.world.ask(told.now), parse(text)).root
+    assert [warning.reason for warning in root.warnings] == reasons
