@@ -107,10 +107,11 @@ def _compared(data: Path, plan: Plan, out: Path | None) -> tuple[Outcome, list[L
 
     found = open_dataset(data)
     console = Console(stderr=True)
+    begun = stamp()  # of what runs, whatever is committed meanwhile
     lines: list[Line] = []
 
     def keep(part: Outcome) -> None:
-        new = report.as_lines(part, stamp(), found.manifest)
+        new = report.as_lines(part, begun, found.manifest)
         lines.extend(new)
         if out is not None:
             append(out, new)

@@ -191,6 +191,7 @@ def plotter(path: Path) -> Callable[[Outcome], None]:
                     [f.spread_ms[1] - f.median_ms for f in drawn],
                 ],
                 fmt="*" if engine == HEADCOUNT else "o" if way == RAW else "s",
+                color=pyplot.colormaps["tab20"](place % 20),
                 markersize=9 if engine == HEADCOUNT else 5, linewidth=1, label=f"{engine} {way}",
             )  # fmt: skip
         axes.set_xscale("log")
