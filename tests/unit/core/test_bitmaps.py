@@ -218,5 +218,14 @@ def test_what_is_stored_in_order_is_read() -> None:
     ],
 )
 def test_what_is_stored_out_of_order_or_twice_is_damage(data: bytes) -> None:
-    with pytest.raises(DataLoss):
+    with pytest.raises(DataLoss, match="order"):
         bitmaps.decode(data)
+
+
+def test_an_array_of_4096_and_few_containers_of_runs_are_read() -> None:
+    """Arrays end at 4,096 members; from 4 containers on those with runs have offsets, too."""
+    even = list(range(0, 8192, 2))
+    assert bitmaps.decode(stored((0, even))) == BitMap(even)
+    for count in (3, 4, 5):
+        made = BitMap([block * 65_536 + row for block in range(count) for row in range(1000)])
+        assert bitmaps.decode(bitmaps.encode(made)) == made
