@@ -45,7 +45,7 @@ _SUBSCRIBERS_MAX = 2**31
     help="File of coefficients.",
 )  # fmt: skip
 @click.option("--calibrate", is_flag=True, help="Measure coefficients anew on this machine.")
-@click.option("--sizes", default="100k,500k,2m", show_default=True, help="With --calibrate.")
+@click.option("--sizes", default="100k,500k,10m", show_default=True, help="With --calibrate.")
 @click.option("--data", type=_PLACE, help="With --calibrate: directory of the data sets.")
 @click.option(
     "--check", is_flag=True, help="Compare forecasts with the raw results given with --from."
