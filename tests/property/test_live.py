@@ -60,7 +60,7 @@ def answer(world: World, asked: tree.Rule, now: int) -> BitMap:
 
 @pytest.mark.parametrize("share", [0, 10**9])
 @given(st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=CALM)
+@settings(max_examples=25, deadline=None, suppress_health_check=CALM)
 def test_maintained_rules_are_what_a_question_answers(share: int, data: st.DataObject) -> None:
     """Whether touched rows are looked at alone or everyone is asked again."""
     with pytest.MonkeyPatch.context() as patch:

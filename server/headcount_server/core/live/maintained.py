@@ -93,14 +93,22 @@ class Round:
         self.now_us = now_us
         self.touched = touched
         self.limits = limits
+        self._rows: BitMap | None = None
         self._restricted: Restricted | None = None
         self._horizons: dict[Timing, int | None] = {}
+
+    @property
+    def rows(self) -> BitMap:
+        """All touched rows, those that don't exist any more among them; not to be modified."""
+        if self._rows is None:
+            self._rows = self.touched.rows()
+        return self._rows
 
     @property
     def restricted(self) -> Restricted:
         """Evaluation within all the touched rows, shared by the rules of the round."""
         if self._restricted is None:
-            self._restricted = Restricted(self.audience, self.touched.rows())
+            self._restricted = Restricted(self.audience, self.rows)
         return self._restricted
 
     def horizon(self, timing: Timing) -> int | None:
@@ -188,8 +196,9 @@ class Maintained:
             same = (self.bound.node, self.bound.segments) == (old.node, old.segments)
             return self._touched(round) if same else self._whole(round)
         self.bound = old
-        mine = old.reads.rows(round.touched)
-        if not mine and not _may_come_sooner(old.timing, round.touched):
+        if not old.reads.is_touched(round.touched) and not _may_come_sooner(
+            old.timing, round.touched
+        ):
             return NO_CHANGE
         end = round.horizon(old.timing)
         if end is not None and (old.horizon_us is None or end < old.horizon_us):
@@ -208,11 +217,11 @@ class Maintained:
     def _touched(self, round: Round) -> Delta:
         """The update where only touched rows can differ."""
         assert self.bound is not None
-        if not self.bound.reads.rows(round.touched):
+        if not self.bound.reads.is_touched(round.touched):
             return NO_CHANGE
         if self.bound.reads.is_reordered(round.touched):
             return self._whole(round)
-        base = round.touched.rows()
+        base = round.rows
         if len(base) > _FEW and len(base) * _SHARE > round.audience.subscriber_count:
             return self._whole(round)
         found = round.restricted.rows(self.bound.node, self.bound.segments)

@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pyroaring import BitMap
-
-from headcount_server.core import bitmaps
 from headcount_server.core.live.touched import Touched
 from headcount_server.core.plan import nodes
 from headcount_server.core.plan.aggregate_nodes import (
@@ -65,16 +62,15 @@ class Reads:
     moves: frozenset[str]
     ranked: frozenset[str]
 
-    def rows(self, touched: Touched) -> BitMap:
-        """The touched rows that can matter to the rule; not to be modified."""
-        parts = [touched.created, touched.erased]
-        parts += [rows for name, rows in touched.attributes.items() if name in self.attributes]
-        parts += [rows for name, rows in touched.events.items() if name in self.events]
-        parts += [rows for name, rows in touched.moves.items() if name in self.moves]
-        parts = [rows for rows in parts if rows]
-        if not parts:
-            return bitmaps.EMPTY
-        return parts[0] if len(parts) == 1 else bitmaps.union(parts)
+    def is_touched(self, touched: Touched) -> bool:
+        """Whether anything was touched that can matter to the rule. O(indexes touched)."""
+        return bool(
+            touched.created
+            or touched.erased
+            or not self.attributes.isdisjoint(touched.attributes)
+            or not self.events.isdisjoint(touched.events)
+            or not self.moves.isdisjoint(touched.moves)
+        )
 
     def is_redefined(self, touched: Touched) -> bool:
         """Whether what the rule means may have changed: the schema, or a segment it uses."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.live.few import look_up_among
+from headcount_server.core.live.few import Few
 from headcount_server.core.live.reads import leaves
 from headcount_server.core.plan.nodes import And, AtLeast, InSegment, Node, Not, Or, Scored
 from headcount_server.core.plan.scores import scored
@@ -34,8 +34,8 @@ class Restricted:
     """
 
     def __init__(self, audience: Audience, rows: BitMap) -> None:
-        self._audience = audience
         self.base = rows & audience.everyone
+        self._few = Few(audience, self.base)
         self._known: dict[Node, BitMap] = {}
 
     def rows(self, node: Node, segments: Mapping[str, Node]) -> BitMap:
@@ -80,7 +80,7 @@ class Restricted:
             parts = [self._rows(part) for part in node.nodes]
             return scored(node.weights, parts, self.base, node.low, node.high)
         assert not isinstance(node, InSegment), "segments are evaluated before what uses them"
-        return look_up_among(self._audience, node, self.base)
+        return self._few.look_up(node)
 
     def _intersection(self, node: And) -> BitMap:
         """Conditions known already come first; it ends where nobody is left."""
