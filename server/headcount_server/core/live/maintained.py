@@ -224,13 +224,14 @@ class Maintained:
         base = round.rows
         if len(base) > _FEW and len(base) * _SHARE > round.audience.subscriber_count:
             return self._whole(round)
-        found = round.restricted.rows(self.bound.node, self.bound.segments)
-        before = self.members & base
-        if found == before:
+        asked = round.restricted
+        entered, left = asked.moved(self.bound.node, self.bound.segments, self.members)
+        if len(asked.base) < len(base):
+            left = left | (self.members & (base - asked.base))
+        if not entered and not left:
             return NO_CHANGE
-        delta = Delta(found - before, before - found)
-        self.members = (self.members - delta.left) | delta.entered
-        return delta
+        self.members = (self.members - left) | entered
+        return Delta(entered, left)
 
     def _whole(self, round: Round) -> Delta:
         assert self.bound is not None
