@@ -317,14 +317,14 @@ class Audience:
 
 def _rounds(rows: Rows) -> Iterator[NDArray[np.int64] | None]:
     """Splits rows so that each stands at most once in a round; None: all of them at once."""
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
+    ordered = np.sort(rows)
     is_first = np.ones(len(rows), np.bool_)
     is_first[1:] = ordered[1:] != ordered[:-1]
     if is_first.all():
         if len(rows):
             yield None
         return
+    order = np.argsort(rows, kind="stable")
     starts = np.flatnonzero(is_first)
     nth = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
     for number in range(int(nth.max()) + 1):

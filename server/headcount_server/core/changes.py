@@ -25,10 +25,11 @@ class Changes:
     def add(
         self, attribute: str, changed: BitMap, rows: NDArray[np.uint32], days: NDArray[np.int64]
     ) -> None:
-        """Notes those of ``rows`` that are in ``changed`` on their days."""
+        """Notes those of ``rows`` that are in ``changed``, which has no others, on their days."""
         by_day = self._days.setdefault(attribute, {})
-        for day in np.unique(days).tolist():
-            moved = bitmaps.from_rows(rows[days == day]) & changed
+        is_one = bool(len(days)) and int(days.min()) == int(days.max())
+        for day in [int(days[0])] if is_one else np.unique(days).tolist():
+            moved = changed if is_one else bitmaps.from_rows(rows[days == day]) & changed
             if moved:
                 by_day[day] = by_day.get(day, bitmaps.EMPTY) | moved
 

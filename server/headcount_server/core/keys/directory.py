@@ -104,7 +104,7 @@ class KeyDirectory:
         """
         if self.key_type is KeyType.STRING:
             texts = sought_texts(keys)  # pyright: ignore[reportArgumentType]
-            return self._find_texts(texts)
+            return self._find_texts(texts, hashing.stable_hashes(texts))
         numbers, fits = sought_numbers(keys)
         if self.key_type is KeyType.INT64:
             return np.where(fits, self._find_numbers(numbers), -1)
@@ -322,14 +322,13 @@ class KeyDirectory:
 
         return self._rows_by_hash().find(hashing.mix(numbers.view(np.uint64)), same)
 
-    def _find_texts(self, texts: Sequence[bytes]) -> NDArray[np.int64]:
+    def _find_texts(self, texts: Sequence[bytes], hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
         if len(texts) <= _FEW:
-            hashes = hashing.stable_hashes(texts).tolist()
-            return np.array(list(map(self._find_text, texts, hashes)), np.int64)
+            return np.array(list(map(self._find_text, texts, hashes.tolist())), np.int64)
         parts = [np.empty(0, np.int64)]
         for i in range(0, len(texts), _CHUNK):
-            chunk = texts[i : i + _CHUNK]
-            parts.append(self._find_texts_part(chunk, hashing.stable_hashes(chunk)))
+            chunk = slice(i, i + _CHUNK)
+            parts.append(self._find_texts_part(texts[chunk], hashes[chunk]))
         return np.concatenate(parts)
 
     def _find_text(self, text: bytes, hash_: int) -> int:
@@ -358,7 +357,8 @@ class KeyDirectory:
         return self._rows_by_hash().find(hashes, same)
 
     def _find_or_add_texts(self, texts: list[bytes]) -> tuple[Rows, NDArray[np.bool_]]:
-        found = self._find_texts(texts)
+        hashes = hashing.stable_hashes(texts)
+        found = self._find_texts(texts, hashes)
         is_new = np.zeros(len(texts), np.bool_)
         missing = np.flatnonzero(found < 0)
         if not len(missing):
@@ -369,7 +369,7 @@ class KeyDirectory:
         _, first = np.unique(ordinals, return_index=True)
         firsts = missing[first]
         added = list(numbering)
-        hashes = hashing.stable_hashes(added)
+        hashes = hashes[firsts]
         rows = self._allotment.allot(hashes)
         lengths = np.fromiter(map(len, added), np.int64, len(added))
         self._texts.put_joined(rows, b"".join(added), lengths)
