@@ -15,8 +15,8 @@ from headcount_bench.resources import require_memory
 from headcount_bench.workload.dataset import Dataset
 from headcount_bench.workload.questions import QUESTIONS, Question
 
-_SUBSCRIBER_BYTES = 450
-_EVENT_BYTES = 50
+_SUBSCRIBER_BYTES = 280
+_EVENT_BYTES = 30
 _BYTES = 500 << 20
 
 

@@ -26,9 +26,9 @@ from headcount_bench.workload.vocabulary import EVENTS
 SUBSCRIBERS_MAX = 10**dataset.KEY_DIGITS - 1
 GROUP_ROWS = 1 << 20
 _SUBSCRIBER_DISK_BYTES = 27  # in the files, compressed, and a sixth more
-_EVENT_DISK_BYTES = 12
+_EVENT_DISK_BYTES = 10
 _SUBSCRIBER_MEMORY_BYTES = 32
-_MEMORY_BYTES = 700 << 20  # beside what each subscriber takes
+_MEMORY_BYTES = 500 << 20  # beside what each subscriber takes
 _COMPRESSION = "zstd"
 
 Progress = Callable[[str, int], None]
