@@ -223,3 +223,13 @@ def test_the_same_commands_give_the_same_bytes_whether_restarted_or_not() -> Non
             if restarts:
                 world.reload()
     assert worlds[0].written() == worlds[1].written()
+
+
+def test_a_segment_that_binding_left_out_is_followed_when_it_is_redefined() -> None:
+    """At least 2 of one segment is nobody, whatever it is; what it asks of time still counts."""
+    world = world_at("2026-01-01T09:00")
+    world.define("used", parse("age > 3"))
+    world.define("s", parse('at least 2 of (in segment "used") or age = 5'), 9)
+    world.define("used", parse("plan changed in last 30 days"))
+    world.upsert("ann", {"age": 5}, world.clock)
+    assert moves(world) == [("ann", "entered", world.clock)]

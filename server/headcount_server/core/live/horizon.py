@@ -37,6 +37,7 @@ class Timing:
         coming: timestamp attributes whose value begins to count at its instant.
         going: timestamp attributes whose value ceases to count after its instant.
         moves: segments whose moves it reads.
+        segments: segments that it names at any depth, also where binding makes nothing of them.
     """
 
     days: bool
@@ -46,6 +47,7 @@ class Timing:
     coming: tuple[str, ...]
     going: tuple[str, ...]
     moves: tuple[str, ...]
+    segments: tuple[str, ...]
 
 
 def horizon(audience: Audience, timing: Timing, now_us: int) -> int | None:
@@ -105,14 +107,14 @@ def timing(
         if isinstance(node, tree.InSegment):
             name = found.text(node.segment)
             if name not in seen and name in segments:
-                seen.add(name)
                 stack.append(segments[name])
+            seen.add(name)
     return Timing(
         found.days,
         found.hours,
         *(
             tuple(sorted(names))
-            for names in (found.events, found.leaving, found.coming, found.going, found.moves)
+            for names in (found.events, found.leaving, found.coming, found.going, found.moves, seen)
         ),
     )
 

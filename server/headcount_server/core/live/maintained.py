@@ -75,6 +75,11 @@ class Bound:
         """Whether an instant lies in the epoch."""
         return self.start_us <= now_us and (self.horizon_us is None or now_us <= self.horizon_us)
 
+    def is_redefined(self, touched: Touched) -> bool:
+        """Whether what the rule means may have changed: the schema, or a segment it names."""
+        names = (*self.timing.segments, *self.timing.moves)
+        return touched.schema or any(name in touched.segments for name in names)
+
 
 class Round:
     """One look at one revision of an audience; not to be kept when the audience changes.
@@ -188,7 +193,7 @@ class Maintained:
                 deleted; the members stay, and the next update looks at everyone.
         """
         old, self.bound = self.bound, None
-        if old is None or old.reads.is_redefined(round.touched):
+        if old is None or old.is_redefined(round.touched):
             self.bound = round.bind(self.rule, self.parameters)
             return self._whole(round)
         if not old.holds_at(round.now_us):

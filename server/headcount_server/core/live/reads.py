@@ -72,12 +72,6 @@ class Reads:
             or not self.moves.isdisjoint(touched.moves)
         )
 
-    def is_redefined(self, touched: Touched) -> bool:
-        """Whether what the rule means may have changed: the schema, or a segment it uses."""
-        return touched.schema or any(
-            name in self.segments or name in self.moves for name in touched.segments
-        )
-
     def is_reordered(self, touched: Touched) -> bool:
         """Whether a ranked value changed."""
         return any(name in self.ranked for name in touched.attributes)
