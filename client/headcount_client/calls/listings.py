@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -94,6 +95,8 @@ def watch(
     *,
     segments: Iterable[str] = (),
     parameters: Parameters = None,
+    within: RuleLike | None = None,
+    at_least_revision: int = 0,
     min_interval: timedelta | None = None,
     members: bool = False,
 ) -> Stream[results.WatchResponse]:
@@ -103,10 +106,23 @@ def watch(
     have the keys that ``entered`` and ``left``.
     """
     rules = [rule] if isinstance(rule, str) or not isinstance(rule, Iterable) else rule
-    request = watch_request(audience, rules, segments, parameters, min_interval, members)
-    return Stream(
-        method("QueryService", "Watch"), ready(request), lambda message: [result(message)]
+    request = watch_request(
+        audience, rules, segments, parameters, within, at_least_revision, min_interval, members
     )
+    parts: list[results.WatchResponse] = []
+
+    def joined(message: Message) -> list[results.WatchResponse]:
+        """The update that a message ends, with the keys of all its messages."""
+        parts.append(result(message))
+        if parts[-1].continued:
+            return []
+        entered = tuple(key for part in parts for key in part.entered)
+        left = tuple(key for part in parts for key in part.left)
+        update = replace(parts[-1], entered=entered, left=left)
+        parts.clear()
+        return [update]
+
+    return Stream(method("QueryService", "Watch"), ready(request), joined)
 
 
 def list_audiences(*, page_size: int = 0) -> Pages[results.Audience]:

@@ -264,13 +264,19 @@ def watch_request(
     questions: Iterable[RuleLike | pb.Question],
     segments: Iterable[str],
     parameters: Parameters,
+    within: RuleLike | None,
+    at_least_revision: int,
     min_interval: timedelta | None,
     members: bool,
 ) -> pb.WatchRequest:
     """The request of a watch."""
-    request = pb.WatchRequest(audience=audience, members=members)
+    request = pb.WatchRequest(
+        audience=audience, members=members, at_least_revision=at_least_revision
+    )
     add_questions(request.questions, questions, segments)
     set_parameters(request, parameters)
+    if within is not None:
+        set_rule(request, within, "within", "within_text")
     if min_interval is not None:
         request.min_interval_duration.CopyFrom(values.duration(min_interval))
     return request

@@ -211,15 +211,15 @@ class WatchedRules:
         O(rules), and for each that the writes touch O(touched rows).
         """
         touched = self._touched.take()
-        round: Round | None = None
-        revision = -1
-        self.horizon_us = None
+        round = Round(self.audience, clock(), touched, self._limits)
+        revision = self.audience.revision
+        self._reach.update(round)
+        self.horizon_us = self._reach.horizon_us
         for rule in list(self._rules.values()):
             if not rule.watches:
                 continue
-            if round is None or self.audience.revision != revision:
-                if round is not None:
-                    touched.merge(self._touched)
+            if self.audience.revision != revision:
+                touched.merge(self._touched)
                 round = Round(self.audience, clock(), touched, self._limits)
                 revision = self.audience.revision
             try:

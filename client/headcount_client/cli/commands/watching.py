@@ -1,32 +1,38 @@
-"""``watch``: a count that moves by itself."""
+"""``watch``: counts that move by themselves."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import click
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
 from headcount_client import results
 from headcount_client.cli.arguments import length_argument, parameters_argument, rule_argument
-from headcount_client.cli.output import print_json, rfc3339, say, shown
+from headcount_client.cli.feed import follow
+from headcount_client.cli.output import console, print_json, rfc3339, say, shown
+from headcount_client.cli.sparks import spark
 from headcount_client.cli.target import Target, target_options
-from headcount_client.errors import Cancelled, Unavailable
 
-RECONNECT_S = 30.0
-_PAUSE_S = 0.5
+_REMEMBERED = 60  # counts in the picture of a rule
+_SHOWN_KEYS = 10
 
 
 @click.command(
     epilog="""\b
 Examples:
   headcount watch shop 'did click in last 1 hours'
-  headcount watch shop 'plan = "pro"' --members --json"""
+  headcount watch shop 'plan = "pro"' --members --json
+  headcount watch shop everyone 'plan = "pro"' --segment vip --min-interval 5s"""
 )
 @click.argument("audience", metavar="NAME")
-@click.argument("rule", metavar="RULE")
+@click.argument("rules", metavar="RULE", nargs=-1)
+@click.option("--segment", "segments", multiple=True, metavar="NAME", help="Watch a segment, too.")
 @click.option("--members", is_flag=True, help="Also show who entered and left.")
 @click.option(
     "--min-interval",
@@ -36,79 +42,102 @@ Examples:
     callback=length_argument,
     help="At most one line in this time: 100ms, 5s, 1m.",
 )
+@click.option("--within", metavar="RULE", help="Count only those who match this rule.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Bind $NAME.")
 @target_options
 def watch(
     target: Target,
     audience: str,
-    rule: str,
+    rules: tuple[str, ...],
+    segments: tuple[str, ...],
     members: bool,
     min_interval: timedelta,
+    within: str | None,
     params: tuple[str, ...],
 ) -> None:
     """Show the count of RULE, then again whenever it changes. Ctrl-C ends it.
 
-    When the server goes, it is tried again for 30 seconds.
+    Several rules and segments are shown side by side. When the server goes, it is tried again for
+    30 seconds.
     """  # fmt: skip
     if target.as_of:
         raise click.UsageError("watch follows the clock and takes no --as-of")
-    text = rule_argument(target, rule)
+    if not rules and not segments:
+        raise click.UsageError("give a RULE or --segment NAME")
+    fields = ["rule_text", *(f"questions[{n}].rule_text" for n in range(1, len(rules)))]
+    texts = [rule_argument(target, rule, field) for rule, field in zip(rules, fields, strict=False)]
+    scope = None if within is None else rule_argument(target, within, "within_text")
     parameters = parameters_argument(params)
-    lines = Lines(target, audience, members)
-    with target.client() as client:
-        try:
+    names = [*texts, *segments]
+    view = _view(target, audience, names, len(texts), members)
+    try:
+        with target.client() as client, view:
             follow(
                 lambda: client.watch(
-                    audience, text, parameters=parameters, min_interval=min_interval,
-                    members=members,
+                    audience, texts, segments=segments, parameters=parameters, within=scope,
+                    min_interval=min_interval, members=members,
                 ),
-                lines.show,
+                view.show,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            return
+    except KeyboardInterrupt:
+        return
 
 
-def follow(start: Callable[[], Any], show: Callable[[results.WatchResponse], None]) -> None:
-    """Show every update; start again for a while when the server goes.
-
-    Raises:
-        HeadcountError: a refusal, or no server for RECONNECT_S seconds.
-    """
-    gone_since: float | None = None
-    while True:
-        try:
-            for update in start():
-                gone_since = None
-                show(update)
-            return
-        except (Unavailable, Cancelled) as error:
-            now = time.monotonic()
-            gone_since = now if gone_since is None else gone_since
-            if now - gone_since > RECONNECT_S:
-                raise Unavailable(f"gone for {RECONNECT_S:.0f} s: {error.message}") from None
-            time.sleep(_PAUSE_S)
+def _view(
+    target: Target, audience: str, names: Sequence[str], rule_count: int, members: bool
+) -> JsonLines | Lines | Board:
+    if target.as_json:
+        return JsonLines(audience, names, rule_count, members)
+    if console().is_terminal:
+        return Board(names)
+    return Lines(names)
 
 
-class Lines:
-    """The lines of a watch; each tells the change against the one before."""
+class _Shown:
+    """What was shown last of each question; tells the change against it."""
 
-    def __init__(self, target: Target, audience: str, members: bool) -> None:
-        self._target = target
+    def __init__(self) -> None:
+        self._counts: dict[int, tuple[int, int]] = {}
+
+    def __enter__(self) -> None:
+        """Begins to show."""
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the showing."""
+
+    def change(self, update: results.WatchResponse) -> int | None:
+        """Against what was shown before, 0 for the first; None where nothing is to be shown.
+
+        After the server was away its first answer may be what is shown already.
+        """
+        before = self._counts.get(update.index)
+        now = (update.total, update.reachable)
+        if before == now and not update.entered and not update.left:
+            return None
+        self._counts[update.index] = now
+        return 0 if before is None else update.total - before[0]
+
+
+class JsonLines(_Shown):
+    """One JSON object a line."""
+
+    def __init__(self, audience: str, names: Sequence[str], rule_count: int, members: bool) -> None:
+        super().__init__()
         self._audience = audience
+        self._names = names
+        self._rule_count = rule_count
         self._members = members
-        self._count: int | None = None
 
     def show(self, update: results.WatchResponse) -> None:
         """Print an update."""
-        change = 0 if self._count is None else update.total - self._count
-        self._count = update.total
-        if not self._target.as_json:
-            moved = f"{change:+,}" if change else ""
-            moment = rfc3339(update.update_time) if update.update_time else ""
-            say(f"{moment}  {shown(update.total)}  {moved}".rstrip())
+        change = self.change(update)
+        if change is None:
             return
-        line: dict[str, Any] = {
-            "audience": self._audience,
+        line: dict[str, Any] = {"audience": self._audience}
+        if len(self._names) > 1:
+            kind = "rule" if update.index < self._rule_count else "segment"
+            line |= {"index": update.index, kind: self._names[update.index]}
+        line |= {
             "count": update.total,
             "reachable": update.reachable,
             "change": change,
@@ -118,3 +147,74 @@ class Lines:
         if self._members:
             line |= {"entered": update.entered, "left": update.left}
         print_json(line)
+
+
+class Lines(_Shown):
+    """A line of text for each update."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self._names = names
+
+    def show(self, update: results.WatchResponse) -> None:
+        """Print an update."""
+        change = self.change(update)
+        if change is None:
+            return
+        moment = rfc3339(update.update_time) if update.update_time else ""
+        parts = [moment, shown(update.total), f"{change:+,}" if change else "", _moves(update)]
+        if len(self._names) > 1:
+            parts.append(self._names[update.index])
+        say("  ".join(part for part in parts if part))
+
+
+class Board(_Shown):
+    """A table on a terminal that is drawn anew with each update."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self._names = names
+        self._totals = [deque[int](maxlen=_REMEMBERED) for _ in names]
+        self._rows: list[tuple[str, ...]] = [("",) * 5 for _ in names]
+        self._live = Live(console=console(), auto_refresh=False)
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, update: results.WatchResponse) -> None:
+        """Draw an update."""
+        change = self.change(update)
+        if change is None:
+            return
+        totals = self._totals[update.index]
+        totals.append(update.total)
+        moment = rfc3339(update.update_time)[11:19] if update.update_time else ""
+        self._rows[update.index] = (
+            shown(update.total), f"{change:+,}" if change else "", shown(update.reachable),
+            moment, _moves(update),
+        )  # fmt: skip
+        self._live.update(self._table(), refresh=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("rule", overflow="ellipsis", no_wrap=True, max_width=50)
+        for name in ("count", "change", "reachable"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("at (UTC)", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        table.add_column("", no_wrap=True, overflow="ellipsis")
+        for name, row, totals in zip(self._names, self._rows, self._totals, strict=True):
+            picture = Text(spark(list(totals)), style="cyan")
+            cells = [Text(name), *map(Text, row[:4]), picture, Text(row[4])]
+            table.add_row(*cells)
+        return table
+
+
+def _moves(update: results.WatchResponse) -> str:
+    """Some of the keys that entered and left."""
+    keys = [f"+{key}" for key in update.entered] + [f"-{key}" for key in update.left]
+    more = f" and {len(keys) - _SHOWN_KEYS:,} more" if len(keys) > _SHOWN_KEYS else ""
+    return " ".join(keys[:_SHOWN_KEYS]) + more
