@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "subscribers": (f"{_PACKAGE}.subscribers", "subscribers"),
     "snapshot": (f"{_PACKAGE}.operating", "snapshot"),
     "status": (f"{_PACKAGE}.operating", "status"),
+    "top": (f"{_PACKAGE}.topping", "top"),
 }
 FROM_SERVER = ("serve",)
 

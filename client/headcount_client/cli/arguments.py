@@ -101,6 +101,27 @@ def parsed_as_of(text: str) -> datetime | date | None:
         ) from None
 
 
+def moment_argument(text: str, zone: ZoneInfo, option: str) -> datetime | None:
+    """A date (its midnight in the zone), a time, or a length of time before now such as 7d or 12h.
+
+    Raises:
+        click.UsageError: it is none of them.
+    """
+    if not text:
+        return None
+    length = re.fullmatch(r"([0-9]{1,6})(m|h|d)", text)
+    if length is not None:
+        unit = {"m": "minutes", "h": "hours", "d": "days"}[length[2]]
+        return datetime.now(zone) - timedelta(**{unit: int(length[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(
+            f"{option} {text!r} is no time; write 2026-03-31, 2026-03-31T09:00:00Z, or 7d"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
 def keys_argument(client: Client, audience: str, texts: Iterable[str]) -> list[Key]:
     """Keys as the audience's key type has them.
 

@@ -1,12 +1,18 @@
-"""``segment create|list|show|update|delete``."""
+"""``segment create|list|show|update|delete|history``."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import click
 
 from headcount_client import results
-from headcount_client.cli.arguments import rule_argument
-from headcount_client.cli.output import print_json, print_table, rfc3339, say
+from headcount_client.cli.arguments import moment_argument, plot_option, rule_argument
+from headcount_client.cli.output import print_json, print_table, rfc3339, say, shown
+from headcount_client.cli.plots import plot as draw
+from headcount_client.cli.sparks import bar, spark, squeezed
 from headcount_client.cli.target import Target, target_options
 
 _HISTORY = click.option(
@@ -89,6 +95,82 @@ def delete(target: Target, audience: str, name: str) -> None:
                     "revision": answer.revision})  # fmt: skip
         return
     say(f"{name} is deleted")
+
+
+@segment.command(
+    "history",
+    epilog="""\b
+Examples:
+  headcount segment history shop vip --since 30d
+  headcount segment history shop vip --unit minute --since 2026-03-31 --plot vip.png""",
+)
+@click.argument("audience", metavar="AUDIENCE")
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--unit",
+    type=click.Choice(["minute", "hour", "day"]),
+    default="day",
+    show_default=True,
+    help="How far the points are apart.",
+)
+@click.option("--since", default="", metavar="TIME", help="From then on: a date, a time, or 7d.")
+@click.option("--until", default="", metavar="TIME", help="Before then; by default now.")
+@plot_option
+@target_options
+def history(
+    target: Target, audience: str, name: str, unit: str, since: str, until: str, plot: str | None
+) -> None:
+    """Show a segment's size over time, and who entered and left.
+
+    Sizes are kept of segments that were created or updated with --history DAYS.
+    """
+    with target.client() as client:
+        found = client.get_audience(audience).audience
+        zone = ZoneInfo(found.time_zone if found else "UTC")
+        start = moment_argument(since, zone, "--since")
+        end = moment_argument(until, zone, "--until")
+        answer = client.get_segment_history(
+            audience, name, unit=unit, start_time=start, end_time=end
+        )
+    points = [(point, point.time.astimezone(zone)) for point in answer.points if point.time]
+    if plot is not None:
+        totals = [point.total for point, _ in points]
+        entered = [point.entered_count for point, _ in points]
+        left = [point.left_count for point, _ in points]
+        draw(plot, f"{audience}: {name}", [moment for _, moment in points], totals, entered, left)
+    if target.as_json:
+        plain = [
+            {
+                "time": point.time, "count": point.total, "entered": point.entered_count,
+                "left": point.left_count,
+            }
+            for point, _ in points
+        ]  # fmt: skip
+        print_json({"audience": audience, "segment": name, "unit": unit, "points": plain})
+        return
+    _print_history(name, unit, points)
+
+
+def _print_history(
+    name: str, unit: str, points: Sequence[tuple[results.HistoryPoint, datetime]]
+) -> None:
+    if not points:
+        say(f"nothing is kept of {name} in that time")
+        return
+    highest = max(point.total for point, _ in points)
+    rows = [
+        (
+            moment.date().isoformat() if unit == "day" else moment.strftime("%Y-%m-%d %H:%M"),
+            point.total,
+            f"+{shown(point.entered_count)}" if point.entered_count else "",
+            f"-{shown(point.left_count)}" if point.left_count else "",
+            bar(point.total, highest),
+        )
+        for point, moment in points
+    ]
+    columns = (unit, "count", "entered", "left", "")
+    print_table(columns, rows, numbers=columns[1:4])
+    say(spark(squeezed([point.total for point, _ in points])))
 
 
 def _show(target: Target, found: results.Segment | None, revision: int, done: str) -> None:
