@@ -324,13 +324,13 @@ class WatchResponse:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPoint:
-    """The size of a segment at a time.
+    """The size of a segment in a minute, clock hour or day of the audience's zone.
 
     Attributes:
-        time: the time.
-        total: its size then.
-        entered_count: how many entered since the point before.
-        left_count: how many left since the point before.
+        time: when that begins.
+        total: its size at the end of it, or now.
+        entered_count: how many entered in it.
+        left_count: how many left in it, those who were erased included.
     """
 
     time: datetime | None

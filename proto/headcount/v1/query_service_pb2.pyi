@@ -2633,7 +2633,7 @@ Global___GetSegmentHistoryRequest: _TypeAlias = GetSegmentHistoryRequest  # noqa
 
 @_typing.final
 class HistoryPoint(_message.Message):
-    """The size of a segment at a time."""
+    """The size of a segment in a minute, clock hour or day of the audience's zone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2642,14 +2642,14 @@ class HistoryPoint(_message.Message):
     ENTERED_COUNT_FIELD_NUMBER: _builtins.int
     LEFT_COUNT_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """Its size then."""
+    """Its size at the end of it, or now."""
     entered_count: _builtins.int
-    """How many entered since the point before."""
+    """How many entered in it."""
     left_count: _builtins.int
-    """How many left since the point before."""
+    """How many left in it, those who were erased included."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """The time."""
+        """When that begins."""
 
     def __init__(
         self,
@@ -2676,7 +2676,7 @@ class GetSegmentHistoryResponse(_message.Message):
     POINTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryPoint]:
-        """Ascending by time."""
+        """One for each minute, hour or day, also where nothing moved; ascending."""
 
     def __init__(
         self,

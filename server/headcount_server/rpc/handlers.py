@@ -24,9 +24,7 @@ from headcount_server.rpc import status
 from headcount_server.rpc.call_stats import CallStats, MethodStats
 from headcount_server.rpc.calls import Call, Threads
 
-UNANSWERED = {
-    "GetSegmentHistory": "the history of segments is not kept by this version yet",
-}
+UNANSWERED = {}
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 Context = grpc.aio.ServicerContext[bytes, bytes]

@@ -1,4 +1,4 @@
-"""The calls of QueryService about counts over time: Watch."""
+"""The calls of QueryService about counts over time: Watch and GetSegmentHistory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
-from headcount.v1 import query_service_pb2
+from headcount.v1 import query_service_pb2, rule_pb2
 
+from headcount_server.core.query.history import UNITS, history
+from headcount_server.core.rules.tree import Unit
 from headcount_server.core.schema import KeyType
 from headcount_server.engine.watched_rules import Update
 from headcount_server.engine.watches import Watched
@@ -17,7 +19,7 @@ from headcount_server.rpc.calls import Call, require
 from headcount_server.rpc.keys import set_keys
 from headcount_server.rpc.planning_calls import PlanningCalls
 from headcount_server.rpc.questions import present
-from headcount_server.rpc.times import set_time
+from headcount_server.rpc.times import micros_of, set_time
 
 INTERVAL_S = (0.1, 3_600.0)  # between two updates of a question, at least and at most
 
@@ -61,6 +63,33 @@ class WatchCalls(PlanningCalls):
             async for update in updates:
                 for message in _messages(update, key_type, self._limits.watch_keys_max):
                     yield message
+
+    async def get_segment_history(
+        self, request: query_service_pb2.GetSegmentHistoryRequest, _: Call
+    ) -> query_service_pb2.GetSegmentHistoryResponse:
+        """The sizes of a segment over time."""
+        require(audience=request.audience, segment=request.segment)
+        unit = Unit(request.unit) if request.unit in rule_pb2.Unit.values()[1:] else None
+        unit = unit if request.unit else Unit.DAY
+        if unit not in UNITS:
+            what = f"unit is {request.unit}; minute, hour and day are kept"
+            refuse("unit", what, "INVALID_ENUM")
+        now_us = self._engine.now_us()
+        start_us = end_us = None
+        if request.HasField("start_time"):
+            start_us = micros_of(request.start_time, "start_time")
+        if request.HasField("end_time"):
+            end_us = micros_of(request.end_time, "end_time")
+        end_us = now_us + 1 if end_us is None else min(end_us, now_us + 1)
+        audience = self._engine.audience(request.audience)
+        sizes = history(audience, request.segment, unit, start_us, end_us, self._limits)
+        response = query_service_pb2.GetSegmentHistoryResponse()
+        for size in sizes:
+            point = response.points.add(
+                total=size.total, entered_count=size.entered, left_count=size.left
+            )
+            set_time(point.time, size.start_us)
+        return response
 
 
 def _interval_s(request: query_service_pb2.WatchRequest) -> float:
