@@ -192,7 +192,7 @@ def test_on_a_terminal_a_table_with_a_picture_is_drawn(shop):
 
 def test_top_on_a_terminal_is_sorted_and_quit_by_keys(shop):
     code, drawn = on_terminal(
-        "top", "--address", shop.address, until=b"QueryService",
+        "top", "--address", shop.address, until=b"AdminService",
         then=lambda _, keyboard: os.write(keyboard, b"nq"),
     )  # fmt: skip
     assert code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import time
@@ -115,7 +116,7 @@ def _keys() -> Generator[Callable[[float], str]]:
 
     def key(seconds: float) -> str:
         ready, _, _ = select.select([file], [], [], seconds)
-        return sys.stdin.read(1) if ready else ""
+        return os.read(file, 1).decode(errors="replace") if ready else ""
 
     try:
         tty.setcbreak(file)
