@@ -763,9 +763,16 @@ def test_erasure_takes_the_events_too() -> None:
     assert holds(model, tree.Not(did("open")))
 
 
-def test_moves_of_segments_are_not_answered() -> None:
-    with pytest.raises(NotImplementedError):
-        people(p={}).members(tree.SegmentMove(tree.Move.ENTERED, t("x"), last(1)), NOW)
+def test_moves_bear_the_time_of_the_write_that_caused_them() -> None:
+    model = Model(schema())
+    model.clock = 5
+    model.define("vip", of("keyword", eq(t("de"))), 30)
+    model.upsert("ann", {"keyword": "de"}, 7)
+    model.upsert("ann", {"keyword": None}, 9)
+    entered = tree.SegmentMove(tree.Move.ENTERED, t("vip"), tree.Ever())
+    left = tree.SegmentMove(tree.Move.LEFT, t("vip"), tree.Ever())
+    assert [model.members(entered, now) for now in (6, 7)] == [set(), {"ann"}]
+    assert [model.members(left, now) for now in (8, 9)] == [set(), {"ann"}]
 
 
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
