@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from headcount_client.client import Client
@@ -19,7 +19,7 @@ from headcount_client.demo.people import generate
 from headcount_client.demo.server import running
 
 LAST_DAY = (date(2026, 6, 30) - date(1970, 1, 1)).days
-AS_OF = date(2026, 6, 30)
+AS_OF = datetime(2026, 6, 29, 22, tzinfo=UTC)  # midnight in Berlin; a date costs another call
 TEN_CONDITIONS = (
     'country in ("DE", "AT", "CH") and age between 25 and 54 and not plan = "free"'
     ' and gender = "female" and (tags has "sale" or tags has "outdoor")'

@@ -42,6 +42,9 @@ from headcount_server.storage.log import LogStore, Sync
 from headcount_server.storage.snapshots import Report, SnapshotStore
 
 EXIT_FAILED = 3
+# How long a thread may keep the interpreter while others wait for it. A call needs it a few times,
+# so with Python's 5 ms every read would take 20 ms while a thread reads a batch or a long rule.
+_SWITCH_S = 0.0005
 _log = logging.getLogger(__name__)
 
 
@@ -80,6 +83,7 @@ def serve(settings: Settings, log_level: str = "info") -> int:
         The exit code: 0, or 3 for a failure, which is told in one line on standard error.
     """
     _log_to_stderr(log_level)
+    sys.setswitchinterval(_SWITCH_S)
     try:
         uvloop.run(run(settings))
     except (HeadcountError, OSError) as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ from headcount_server.engine.interface import (
 )
 from headcount_server.engine.settling import settle
 from headcount_server.engine.ticks import keep_ticking
+from headcount_server.engine.turns import leave_turn
 from headcount_server.engine.waiters import RevisionWaiters
 from headcount_server.engine.watches import Watched, Watches, WatchStream
 from headcount_server.errors import (
@@ -271,11 +273,12 @@ class Engine:
                 self._idle.set()
                 await settle(list(self.core.audiences.values()), self._arrived)
                 await self._arrived.wait()
+            spent_s = 0.0
             async with self.turn:
                 group = self._collected()
                 if group.writes:
-                    await self._committed(group)
-            await asyncio.sleep(0)  # reads get their chance between two groups
+                    spent_s = await self._committed(group)
+            await leave_turn(spent_s)
 
     def _collected(self) -> Group:
         """Takes from the writes that wait those that can be made durable together."""
@@ -310,19 +313,23 @@ class Engine:
         group.add(write, command)
         return True
 
-    async def _committed(self, group: Group) -> None:
-        """Makes a group durable, applies it, and acknowledges it."""
+    async def _committed(self, group: Group) -> float:
+        """Makes a group durable, applies it, and acknowledges it.
+
+        Returns:
+            For how many seconds nobody else has had a turn.
+        """
         try:
             await self._recorded(group)
         except Exception as error:
             for write, _ in group.writes:
                 _refuse(write, error)
-            return
-        clock = asyncio.get_running_loop().time
+            return 0.0
+        clock = time.perf_counter
         since = clock()
         for write, command in group.writes:
             if clock() - since > _SLICE_S:
-                await asyncio.sleep(0)  # reads get their chance between two writes
+                await leave_turn(clock() - since)
                 since = clock()
             try:
                 applied = self._applied(command)
@@ -333,6 +340,7 @@ class Engine:
                 write.answer.set_result(applied)
         if self._disk is not None:
             self._disk.save_if_due()
+        return clock() - since
 
     async def _recorded(self, group: Group) -> None:
         if self._disk is None or not self._disk.has_log:

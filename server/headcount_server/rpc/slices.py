@@ -6,7 +6,6 @@ write comes in between, the answer begins again while writes wait.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -14,11 +13,11 @@ from typing import Generic, TypeVar
 from headcount_server.core.query import Ask
 from headcount_server.core.steps import Steps
 from headcount_server.engine.interface import Engine
+from headcount_server.engine.turns import leave_turn
 from headcount_server.errors import NotFound
 
 T = TypeVar("T")
 SLICE_S = 0.001
-_TURNS = 3  # of the event loop between two slices: a call needs some to arrive and be answered
 
 
 class Slices:
@@ -41,7 +40,7 @@ class Slices:
         name, revision = ask.audience.name, ask.audience.revision
         found = _Slice(start(ask))
         while not found.is_done():
-            await _turns()
+            await leave_turn(SLICE_S)
             if self._engine.audience(name) is not ask.audience or ask.audience.revision != revision:
                 break
         else:
@@ -53,7 +52,7 @@ class Slices:
             ask = ask.at(ask.now_us, present)
             found = _Slice(start(ask))
             while not found.is_done():
-                await _turns()
+                await leave_turn(SLICE_S)
             return found.value, ask
 
 
@@ -75,8 +74,3 @@ class _Slice(Generic[T]):
         except StopIteration as stop:
             self.value = stop.value
             return True
-
-
-async def _turns() -> None:
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)

@@ -111,7 +111,7 @@ An empty field is a missing value; a column that is absent leaves values as they
 @click.option(
     "--batch-rows",
     type=click.IntRange(1, 100_000),
-    default=50_000,
+    default=10_000,
     show_default=True,
     help="Rows in one write.",
 )
