@@ -230,3 +230,16 @@ def test_what_is_kept_is_bounded(monkeypatch):
     assert serving.again(new) is not None
     long = "age in (" + ", ".join(["5"] * 5_000) + ")"
     assert serving.counts.answer(serving.first(long)) is None
+
+
+def test_moves_that_are_no_longer_kept_are_refused_the_long_way():
+    serving = Serving()
+    rule = parse("age > 3")
+    serving.do(CreateSegment("a", "s", rule, 30, serving.clock))
+    raw = serving.first('entered segment "s" in last 2 days')
+    assert serving.again(raw) == (0, 0)
+    serving.clock += DAY
+    serving.write("bob", age="9")
+    assert serving.again(raw) == (1, 1)
+    serving.do(UpdateSegment("a", "s", rule, 0, serving.clock))
+    assert serving.counts.answer(raw) is None

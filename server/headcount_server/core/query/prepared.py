@@ -1,7 +1,7 @@
 """Rules bound once and counted many times.
 
-Binding depends on the schema, the rules of the segments that are used, the first day of which
-changes are kept and, where a window is in it, on ``now``. A ``Prepared`` knows what it was bound to
+Binding depends on the schema, the rules of the segments that are used, from when on changes and
+moves are kept and, where a window is in it, on ``now``. A ``Prepared`` knows what it was bound to
 and is counted only where binding anew would give the same; it holds no data of the audience.
 """
 
@@ -36,7 +36,7 @@ class Prepared:
     now_us: int | None
     _schema: Schema
     _reachable_rule: Rule | None
-    _segment_rules: tuple[tuple[str, Rule | None], ...]
+    _segments_named: tuple[tuple[str, Rule | None, tuple[bool, int | None]], ...]
     _changes_from: int | None
 
     def fits(self, audience: Audience, now_us: int) -> bool:
@@ -47,9 +47,11 @@ class Prepared:
             return False
         if audience.changes.first_day != self._changes_from:
             return False
-        for name, rule in self._segment_rules:
+        for name, rule, kept_from in self._segments_named:
             segment = audience.segments.get(name)
             if segment is None or segment.rule is not rule:
+                return False
+            if _kept_from(audience, name) != kept_from:
                 return False
         return True
 
@@ -71,8 +73,17 @@ def prepare(ask: Ask, rule: Rule) -> Prepared:
     """
     audience = ask.audience
     node, reachable = ask.optimised(ask.bind(rule))
-    rules = tuple((name, audience.segments[name].rule) for name in ask.named_segments)
+    named = tuple(
+        (name, audience.segments[name].rule, _kept_from(audience, name))
+        for name in ask.named_segments
+    )
     return Prepared(
         node, reachable, ask.segments, ask.now_us if ask.depends_on_now else None,
-        audience.schema, audience.reachable, rules, audience.changes.first_day,
+        audience.schema, audience.reachable, named, audience.changes.first_day,
     )  # fmt: skip
+
+
+def _kept_from(audience: Audience, name: str) -> tuple[bool, int | None]:
+    """Whether a segment's moves are kept, and from when on, as binding sees it."""
+    history = audience.histories.get(name)
+    return (False, None) if history is None else (True, history.kept_from(audience.clock_us))
