@@ -87,6 +87,7 @@ def _loaded(data: Dataset, kept: Path | None) -> Audience:
     if newest is not None and stamp.is_file() and stamp.read_text() == made_of:
         return load_state(store, newest, DEFAULT_LIMITS).audience(AUDIENCE)
     stamp.unlink(missing_ok=True)
+    store.remove([manifest.name for manifest in store.list()])
     state = load(data, _silent).state
     frozen = [state.freeze_audience(AUDIENCE)]
     moment = Moment(1, [*frozen], state.erasures)
