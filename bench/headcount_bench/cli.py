@@ -20,6 +20,7 @@ COMMANDS = {  # name: what it does, for the list of commands
     "durability": "Durable writes, snapshots beside reads, and recovery.",
     "plan": "Memory, disk, start-up time and throughput to expect of a schema and sizes.",
     "counts": "Counts over gRPC of a server of its own with made-up data.",
+    "watches": "What watches cost while events stream in, and how fast a change is told.",
     "compare": "The same questions to Headcount and to other engines, over the same files.",
 }
 
