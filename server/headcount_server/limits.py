@@ -64,7 +64,6 @@ class Limits:
     sample_size_max: int = 10_000
     stream_slots_max: int = 64  # of one CountStream: a rule and its branches; one question in each
     forecast_days_max: int = 400  # a year and a month: each day is an evaluation
-    history_points_max: int = 20_000  # sizes in one answer; a fortnight of minutes
     watches_per_stream_max: int = 1_000  # rules and segments of one Watch
     watches_per_client_max: int = 20_000  # of one address, in all of its streams
     watches_max: int = 50_000  # of the server

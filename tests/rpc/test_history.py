@@ -70,18 +70,23 @@ def test_minutes_and_hours_stand_also_where_nothing_moved(moved):
 @pytest.mark.parametrize(
     ("fields", "field", "reason"),
     [
-        ({"unit": rule_pb2.UNIT_WEEK}, "unit", "INVALID_ENUM"),
+        ({"unit": rule_pb2.UNIT_WEEK}, "unit", "UNSUPPORTED_UNIT"),
         ({"unit": 99}, "unit", "INVALID_ENUM"),
-        ({"segment": "plain"}, "segment", "NO_HISTORY"),
         ({"segment": ""}, "segment", "MISSING"),
         ({"start_time": Timestamp(nanos=-1)}, "start_time", "INVALID_TIME"),
     ],
 )
 def test_what_is_not_kept_is_refused(moved, fields, field, reason):
-    moved.segment("plain", "age > 1")
     error = refused(moved.api.query.GetSegmentHistory, ask(**fields))
     assert error.code is grpc.StatusCode.INVALID_ARGUMENT
     assert (error.bad[0].field, error.bad[0].reason) == (field, reason)
+
+
+def test_a_segment_without_a_history_says_how_to_switch_it_on(moved):
+    moved.segment("plain", "age > 1")
+    error = refused(moved.api.query.GetSegmentHistory, ask(segment="plain"))
+    assert error.code is grpc.StatusCode.FAILED_PRECONDITION
+    assert "history_days" in error.message
 
 
 def test_a_segment_that_is_not_there_is_not_found(moved):

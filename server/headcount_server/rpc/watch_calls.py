@@ -8,7 +8,7 @@ from typing import Any
 
 from headcount.v1 import query_service_pb2, rule_pb2
 
-from headcount_server.core.query.history import UNITS, history
+from headcount_server.core.query.history import history
 from headcount_server.core.rules.tree import Unit
 from headcount_server.core.schema import KeyType
 from headcount_server.engine.watched_rules import Update
@@ -71,7 +71,7 @@ class WatchCalls(PlanningCalls):
         require(audience=request.audience, segment=request.segment)
         unit = Unit(request.unit) if request.unit in rule_pb2.Unit.values()[1:] else None
         unit = unit if request.unit else Unit.DAY
-        if unit not in UNITS:
+        if unit is None:
             what = f"unit is {request.unit}; minute, hour and day are kept"
             refuse("unit", what, "INVALID_ENUM")
         now_us = self._engine.now_us()
@@ -82,13 +82,12 @@ class WatchCalls(PlanningCalls):
             end_us = micros_of(request.end_time, "end_time")
         end_us = now_us + 1 if end_us is None else min(end_us, now_us + 1)
         audience = self._engine.audience(request.audience)
-        sizes = history(audience, request.segment, unit, start_us, end_us, self._limits)
         response = query_service_pb2.GetSegmentHistoryResponse()
-        for size in sizes:
+        for kept in history(audience, request.segment, unit, start_us, end_us):
             point = response.points.add(
-                total=size.total, entered_count=size.entered, left_count=size.left
+                total=kept.total, entered_count=kept.entered_count, left_count=kept.left_count
             )
-            set_time(point.time, size.start_us)
+            set_time(point.time, kept.time_us)
         return response
 
 

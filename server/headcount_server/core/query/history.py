@@ -1,115 +1,157 @@
-"""The sizes of a segment over time, a point for every minute, clock hour or day."""
+"""How large a segment was over time, and how many entered and left it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from headcount_server.core.audience import Audience
-from headcount_server.core.calendar import Calendar, day_date
-from headcount_server.core.live.history import SegmentHistory
+from headcount_server.core.calendar import Calendar
 from headcount_server.core.live.sizes import MINUTE_US, Size
 from headcount_server.core.rules.tree import Unit
 from headcount_server.core.segments import find
-from headcount_server.errors import InvalidInput, LimitExceeded, Violation
-from headcount_server.limits import Limits
+from headcount_server.errors import InvalidInput, LimitExceeded, NoHistory, Violation
+from headcount_server.limits import HISTORY_HOUR_DAYS, HISTORY_MINUTE_DAYS
 
-UNITS = (Unit.MINUTE, Unit.HOUR, Unit.DAY)
+if TYPE_CHECKING:
+    from headcount_server.core.live.history import SegmentHistory
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class HistoryPoint(NamedTuple):
+    """A minute, clock hour or day of the audience's zone that begins at ``time_us``.
+
+    Attributes:
+        time_us: its first instant, microseconds since 1970-01-01T00:00Z.
+        total: the segment's size at its end, or at the end of the question in the last one.
+        entered_count: moves into the segment in it; one person may enter several times.
+        left_count: moves out of it, erasures among them.
+    """
+
+    time_us: int
+    total: int
+    entered_count: int
+    left_count: int
 
 
 def history(
-    audience: Audience,
-    segment: str,
-    unit: Unit,
-    start_us: int | None,
-    end_us: int,
-    limits: Limits,
-) -> list[Size]:
-    """One point for each stretch of time, ascending, also where nothing moved.
+    audience: Audience, segment: str, unit: Unit, start_us: int | None, end_us: int
+) -> list[HistoryPoint]:
+    """A point for every minute, hour or day, ascending, also where nothing changed. O(points).
+
+    Minutes are kept for 7 days, hours for 90, days for the segment's ``history_days``. The first
+    point is the unit that holds ``start_us``, or where the history begins later, its beginning.
 
     Args:
         audience: whose segment it is.
         segment: its name.
-        unit: minute, hour or day: clock hours and days of the audience's zone.
-        start_us: the stretch that holds it is the first one; None: all that is kept.
-        end_us: the stretches that begin before it.
-        limits: of the server.
+        unit: MINUTE, HOUR or DAY.
+        start_us: microseconds; None: all that is kept by that unit.
+        end_us: microseconds; no unit begins at it or later.
 
     Raises:
         NotFound: there is no such segment.
-        InvalidInput: it keeps no history, or none so fine from ``start_us`` on.
-        LimitExceeded: more points than an answer may have.
+        NoHistory: its history isn't kept; says how to switch that on.
+        InvalidInput: another unit, or a start before what is kept by that unit.
+        LimitExceeded: too many points; a longer unit or a shorter time gives fewer.
     """
-    find(segment, audience.segments)
+    found = find(segment, audience.segments)
     kept = audience.histories.get(segment)
     if kept is None:
-        what = (
-            f'segment "{segment}" keeps no history; update it with history_days'
-            " (segment update … --history DAYS)"
-        )
-        raise InvalidInput(what, (Violation("segment", what, "NO_HISTORY"),))
-    calendar = audience.calendar
-    points = kept.sizes.points()
-    first_us = _first(kept, unit, points)
-    if start_us is None:
-        start_us = first_us
-    elif start_us < first_us and unit is not Unit.DAY and first_us > kept.start_us:
-        what = (
-            f"sizes by {unit.name.lower()} are kept since {day_date(calendar.day_of(first_us))};"
-            " ask for a later start_time, or by a longer unit"
-        )
-        raise InvalidInput(what, (Violation("start_time", what, "NOT_KEPT"),))
-    start_us = max(start_us, first_us)
-    found: list[Size] = []
-    for size in _stretched(points, unit, start_us, end_us, calendar):
-        found.append(size)
-        if len(found) > limits.history_points_max:
-            most = limits.history_points_max
-            what = f"there are more than {most:,} points; the limit history_points_max is {most:,}"
-            violation = Violation("start_time", what, "LIMIT_EXCEEDED")
-            raise LimitExceeded(what, (violation,), limit="history_points_max")
-    return found
+        what = "is a static list" if found.frozen is not None else "keeps no history"
+        remedy = "" if found.frozen is not None else (
+            "; update it with history_days, the number of days to keep, and it does from then on"
+        )  # fmt: skip
+        raise NoHistory(f'segment "{segment}" {what}{remedy}', segment=segment)
+    earliest = _earliest(kept, audience.calendar, unit)
+    if start_us is None or start_us < kept.start_us:
+        start_us = max(earliest, kept.start_us)
+    starts = _starting(unit, audience.calendar)
+    first = starts(max(start_us, kept.start_us))
+    if first < starts(earliest):
+        _refuse_start(unit, start_us, earliest)
+    return _points(
+        kept.sizes.points(), _units(first, end_us, unit, audience.calendar), starts,
+        audience.limits.history_points_max,
+    )  # fmt: skip
 
 
-def _first(kept: SegmentHistory, unit: Unit, points: list[Size]) -> int:
-    """The instant from which on sizes are kept so finely."""
+def _points(
+    sizes: list[Size], units: Iterator[int], starts: Callable[[int], int], limit: int
+) -> list[HistoryPoint]:
+    points: list[HistoryPoint] = []
+    place, total = 0, 0
+    for start in units:
+        if len(points) >= limit:
+            raise LimitExceeded(
+                f"more than {limit:,} points; the limit history_points_max is {limit}: ask for a"
+                " longer unit or a shorter time",
+                (Violation("unit", "too many points", "LIMIT_EXCEEDED"),),
+                limit="history_points_max",
+            )
+        entered = left = 0
+        while place < len(sizes) and starts(sizes[place].start_us) <= start:
+            size = sizes[place]
+            total, place = size.total, place + 1
+            if starts(size.start_us) == start:
+                entered, left = entered + size.entered, left + size.left
+        points.append(HistoryPoint(start, total, entered, left))
+    return points
+
+
+def _earliest(kept: SegmentHistory, calendar: Calendar, unit: Unit) -> int:
+    """From when on the history is kept by a unit."""
     if unit is Unit.MINUTE:
         return kept.sizes.minutes_from_us
     if unit is Unit.HOUR:
         return kept.sizes.hours_from_us
-    return points[0].start_us if points else kept.start_us
+    if unit is Unit.DAY:
+        first = kept.first_day
+        return kept.start_us if first is None else calendar.start_of_day(first)
+    description = f"{unit.name.lower()}s can't be asked for; minutes, hours and days can"
+    raise InvalidInput(description, (Violation("unit", description, "UNSUPPORTED_UNIT"),))
 
 
-def _stretched(
-    points: list[Size], unit: Unit, start_us: int, end_us: int, calendar: Calendar
-) -> Iterator[Size]:
-    """The sizes of all stretches from the one that holds ``start_us`` to ``end_us``."""
-    start = _begin(start_us, unit, calendar)
-    place = total = 0
-    while place < len(points) and points[place].start_us < start:
-        total = points[place].total
-        place += 1
-    while start < end_us:
-        following = _next(start, unit, calendar)
-        entered = left = 0
-        while place < len(points) and points[place].start_us < following:
-            point = points[place]
-            total, entered, left = point.total, entered + point.entered, left + point.left
-            place += 1
-        yield Size(start, total, entered, left)
-        start = following
-
-
-def _begin(us: int, unit: Unit, calendar: Calendar) -> int:
+def _starting(unit: Unit, calendar: Calendar) -> Callable[[int], int]:
+    """What gives the first instant of the unit that holds an instant."""
     if unit is Unit.MINUTE:
-        return us - us % MINUTE_US
+        return lambda us: us - us % MINUTE_US
     if unit is Unit.HOUR:
-        return calendar.hour_start(us)
-    return calendar.start_of_day(calendar.day_of(us))
+        return calendar.hour_start
+    return lambda us: calendar.start_of_day(calendar.day_of(us))
 
 
-def _next(start: int, unit: Unit, calendar: Calendar) -> int:
+def _units(first: int, end_us: int, unit: Unit, calendar: Calendar) -> Iterator[int]:
+    """The first instants of units, ascending, before ``end_us``."""
     if unit is Unit.MINUTE:
-        return start + MINUTE_US
-    if unit is Unit.HOUR:
-        return calendar.hour_end(start) + 1
-    return calendar.end_of_day(calendar.day_of(start)) + 1
+        yield from range(first, end_us, MINUTE_US)
+        return
+    day = calendar.day_of(first)
+    while first < end_us:
+        yield first
+        if unit is Unit.HOUR:
+            first = calendar.hour_end(first) + 1
+            continue
+        before = first
+        while first == before:  # a day that was skipped starts with the one after it
+            day += 1
+            first = calendar.start_of_day(day)
+
+
+def _refuse_start(unit: Unit, start_us: int, earliest_us: int) -> NoReturn:
+    names = {Unit.MINUTE: HISTORY_MINUTE_DAYS, Unit.HOUR: HISTORY_HOUR_DAYS}
+    days = names.get(unit)
+    reason = "" if days is None else f"; {unit.name.lower()}s are kept for {days} days"
+    description = (
+        f"the history is kept by {unit.name.lower()} from {_spelt(earliest_us)} on, and"
+        f" {_spelt(start_us)} is before that{reason}"
+    )
+    raise InvalidInput(description, (Violation("start_time", description, "OUT_OF_RANGE"),))
+
+
+def _spelt(us: int) -> str:
+    return (
+        (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    )
