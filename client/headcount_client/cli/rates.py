@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from headcount_client.results.admin import (
@@ -73,8 +73,8 @@ class Rates:
 def rates(before: GetServerStatusResponse, after: GetServerStatusResponse) -> Rates:
     """What happened between two statuses of a server; of another process since its start."""
     if before.start_time != after.start_time:
-        before = GetServerStatusResponse(
-            after.version, after.state, (), 0, after.start_time, after.start_time, (), None, 0
+        before = replace(
+            after, audiences=(), methods=(), cpu_duration=None, current_time=after.start_time
         )
     seconds = _seconds(after.current_time, before.current_time)
     known = {one.method: one for one in before.methods}
