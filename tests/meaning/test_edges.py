@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import pytest
 from headcount_server.core.query import explain
 from headcount_server.core.rules.parser import parse
@@ -62,3 +64,32 @@ def test_an_explanation_warns_of_what_can_only_be_a_mistake(text: str, reasons: 
     told.did("a", "open", "2026-01-02").did("a", "open", "2026-03-31")
     root = explain(told.world.ask(told.now), parse(text)).root
     assert [warning.reason for warning in root.warnings] == reasons
+
+
+def test_all_within_ends_with_its_last_microsecond() -> None:
+    told = Told("UTC").person("a").person("b")
+    told.did("a", "open", "2026-03-01T12:00").did("a", "click", "2026-03-01T12:10")
+    told.did("b", "open", "2026-03-01T12:00").did("b", "click", "2026-03-01T12:10:00.000001")
+    assert told.who("did open then click all within 10 minutes") == "a"
+
+
+@pytest.mark.parametrize(
+    ("foul", "who"), [("12:09", "k"), ("12:10", ""), ("12:10:00.000001", "k"), ("12:11", "k")]
+)
+def test_a_foul_after_all_within_is_none_whichever_first_step_it_is(foul: str, who: str) -> None:
+    """With a second first step whose time isn't over, the earlier one decides."""
+    told = Told("UTC").person("k").did("k", "open", "2026-03-01T12:00", "2026-03-01T12:05")
+    told.did("k", "click", "2026-03-01T12:10").did("k", "purchase", f"2026-03-01T{foul}")
+    rule = "did open then click then not purchase all within 10 minutes"
+    assert told.who(rule) == who
+
+
+@pytest.mark.parametrize("days", [63, 64, 65])
+def test_the_last_campaigns_are_found_however_many_days_had_sendings(days: int) -> None:
+    told = Told("UTC", now="2026-03-31T12:34:00Z").person("k").person("other")
+    first = date(2026, 3, 31) - timedelta(days=days - 1)
+    told.did("k", "sent", f"{first}", campaign="long ago")
+    for day in range(1, days):
+        told.did("other", "sent", f"{first + timedelta(days=day)}", campaign=f"c{day}")
+    told.did("k", "open", "2026-03-31", campaign="long ago")
+    assert told.who("did open where campaign in last 1 campaigns sent") == "k"
