@@ -203,3 +203,34 @@ def test_a_degree_of_the_equator_is_its_part_of_the_circle() -> None:
     one = distances_m(np.array([0.0, 0.0]), np.array([180.0, 1.0]), 0.0, 0.0)
     assert one[1] == pytest.approx(6_371_008.8 * radians(1), rel=1e-15)
     assert one[0] == pytest.approx(6_371_008.8 * radians(180), rel=1e-15)
+
+
+def test_a_box_takes_every_cell_apart_that_lies_across_its_edge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grid, "_CROWDED", 2)
+    places = [(0.1, -100.0)] + [(10 + i / 16, 10 + j / 16) for i in range(32) for j in range(32)]
+    latitudes, longitudes = (np.array(column) for column in zip(*places, strict=True))
+    held = Grid(np.arange(len(places), dtype=np.uint32), latitudes, longitudes)
+    for south, west, north, east in (
+        (9.9, 9.9, 10.3, 10.3),
+        (10.0, 10.0, 10.0, 10.0),
+        (10.0, 10.5, 12.0, 10.5),
+        (10.5, -180.0, 10.5, 180.0),
+        (10.125, 11.0, 11.5, 11.9375),
+        (-90.0, 11.0, 90.0, 10.5),
+    ):
+        box = (latitudes >= south) & (latitudes <= north)
+        from_west, to_east = longitudes >= west, longitudes <= east
+        box &= (from_west & to_east) if west <= east else (from_west | to_east)
+        found = held.inside(south, west, north, east, lambda rows, box=box: box[rows])
+        assert found == bitmaps.from_mask(box)
+
+
+def test_a_box_without_width_is_a_meridian() -> None:
+    index = index_of(AttributeType.LOCATION)
+    assert isinstance(index, LocationIndex)
+    write(index, {0: (50.0, 13.0), 1: (50.0, 13.1), 2: (50.0, -20.0), 3: (10.0, 13.0)})
+    assert set(index.inside(40.0, 13.0, 60.0, 13.0)) == {0}
+    write(index, {4: (55.0, 13.0), 5: (55.0, 14.0)})
+    assert set(index.inside(40.0, 13.0, 60.0, 13.0)) == {0, 4}

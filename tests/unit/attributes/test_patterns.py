@@ -126,3 +126,18 @@ def test_a_bad_or_large_regular_expression_is_refused(pattern: str) -> None:
 
 def test_stars_don_t_multiply() -> None:
     assert not Like("*a" * 40 + "b", False).matches("a" * 4000, "a" * 4000)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("^foo", ["foo", "food"]),
+        ("d$", ["food"]),
+        ("^foo$", ["foo"]),
+        (r"$\nfoo", []),  # what lies before a value on its page isn't of it
+        (r"^foo\n", []),  # nor what lies after it
+        (r"^food\n", []),
+    ],
+)
+def test_an_anchored_expression_sees_one_value_at_a_time(pattern: str, found: list[str]) -> None:
+    assert searched(["foo", "bar", "food"], Matches(pattern, False)) == found

@@ -149,6 +149,9 @@ def test_a_frozen_column_refuses_changes() -> None:
         {"dtype": 7j},
         {"fill": np.zeros(2, np.int64)},
         {"pages": [{"block": 70_000, "values": np.zeros(1, np.int64)}]},
+        {"pages": [{"block": 65_536, "values": np.zeros(1, np.int64)}]},
+        {"pages": [{"block": 0, "values": np.zeros(0, np.int64)}]},
+        {"pages": [{"block": 0, "values": np.zeros(65_537, np.int64)}]},
         {"pages": [{"block": 0, "values": np.zeros(1, np.int32)}]},
         {"pages": [{"block": 0, "values": np.zeros(70_000, np.int64)}]},
         {"pages": [{"block": 1, "values": np.ones(1, np.int64)}] * 2},
@@ -164,3 +167,17 @@ def test_what_no_dump_gives_is_refused(change: dict[str, Any]) -> None:
     del without[next(iter(change))]
     with pytest.raises(DataLoss):
         Column.load(without)
+
+
+def test_the_row_after_the_last_of_a_dense_page_has_the_default() -> None:
+    column = Column(np.int64)
+    column.put(np.arange(256, dtype=np.uint32), np.full(256, 7, np.int64))
+    assert column.take(np.array([255, 256, 257], np.uint32)).tolist() == [7, 0, 0]
+    assert [column.get(row) for row in (255, 256, 257)] == [7, 0, 0]
+
+
+def test_a_page_may_have_all_rows_of_the_last_block() -> None:
+    parts = Column(np.int64).dump()
+    page = {"block": 65_535, "values": np.ones(65_536, np.int64)}
+    column = Column.load(parts | {"pages": [page]})
+    assert column.take(np.array([2**32 - 1], np.uint32)).tolist() == [1]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from headcount_server.core.columns import Column
-from headcount_server.core.keys import KeyDirectory, hashing, mix, stable_hash
+from headcount_server.core.keys import KeyDirectory, allotment, hashing, mix, stable_hash
 from headcount_server.core.schema import KeyType
-from headcount_server.errors import DataLoss, InvalidBatch
+from headcount_server.errors import DataLoss, InvalidBatch, LimitExceeded
 from headcount_server.limits import DEFAULT_LIMITS, INT64_MAX, INT64_MIN
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -356,3 +356,67 @@ def test_pages_of_more_keys_than_one_step_looks_at_are_in_order() -> None:
     assert found == ordered
     steps = directory.page_steps(directory.everyone, None, 10)
     assert len(list(steps)) == 3
+
+
+def test_keys_up_to_both_ends_of_64_bits_are_found() -> None:
+    numbers = KeyDirectory(KeyType.INT64)
+    rows, _ = numbers.find_or_add([INT64_MAX, INT64_MIN])
+    high, low = rows.tolist()
+    assert numbers.find([2**70, INT64_MAX, INT64_MIN]).tolist() == [-1, high, low]
+    assert numbers.find([INT64_MAX + 1, INT64_MIN - 1]).tolist() == [-1, -1]
+    assert numbers.find(np.array([INT64_MAX, INT64_MAX + 1], np.uint64)).tolist() == [high, -1]
+
+
+def test_a_key_of_255_bytes_is_good_beside_a_bad_one() -> None:
+    directory = KeyDirectory(KeyType.STRING)
+    assert directory.validate(["x" * 255]) == []
+    assert [index for index, _ in directory.validate(["x" * 255, "", "x" * 256])] == [1, 2]
+    assert directory.find_or_add(["x" * 255])[1].tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("key", "fits"),
+    [(INT64_MAX, True), (INT64_MIN, True), (INT64_MAX + 1, False), (INT64_MIN - 1, False)],
+)
+def test_only_a_key_of_64_bits_is_told_of_audiences_that_take_it(key: int, fits: bool) -> None:
+    [(_, fault)] = KeyDirectory(KeyType.UINT32).validate([key])
+    assert ("int64 takes it" in fault) == fits
+
+
+@pytest.mark.parametrize("key_type", list(KeyType))
+def test_the_subscriber_of_row_0_is_not_added_again(key_type: KeyType) -> None:
+    directory = KeyDirectory(key_type, 1)
+    key: Any = "0" if key_type is KeyType.STRING else 0
+    rows, is_new = directory.find_or_add([key])
+    assert (rows.tolist(), is_new.tolist()) == ([0], [True])
+    rows, is_new = directory.find_or_add([key])
+    assert (rows.tolist(), is_new.tolist()) == ([0], [False])
+
+
+def test_rows_are_given_out_to_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allotment, "_BLOCKS_MAX", 2)
+    given = allotment.Allotment(1)
+    assert int(given.allot(np.zeros(2 * 65_536, np.uint64)).max()) == 2 * 65_536 - 1
+    with pytest.raises(LimitExceeded):
+        given.allot(np.zeros(1, np.uint64))
+
+
+@pytest.mark.parametrize("partitions", [1, 4096])
+def test_a_dump_may_have_1_to_4096_partitions(partitions: int) -> None:
+    directory = KeyDirectory(KeyType.STRING, partitions)
+    directory.find_or_add(["a", "b", "c"])
+    good = directory.dump()
+    assert KeyDirectory.load(good).everyone == directory.everyone
+    for wrong in (0, 4097):
+        parts = good["allotment"] | {"next": np.zeros(wrong, np.int64)}
+        with pytest.raises(DataLoss):
+            KeyDirectory.load(good | {"allotment": parts})
+
+
+def test_a_dump_with_a_row_just_past_those_given_out_is_refused() -> None:
+    directory = KeyDirectory(KeyType.STRING, 2)
+    directory.find_or_add(["a", "b", "c", "d", "e", "f"])
+    good = directory.dump()
+    moved = good["allotment"]["next"] + np.array([-1, 1])
+    with pytest.raises(DataLoss, match="never given out"):
+        KeyDirectory.load(good | {"allotment": good["allotment"] | {"next": moved}})

@@ -114,3 +114,11 @@ def test_what_no_dump_gives_is_refused() -> None:
             RaggedColumn.load(good | {"heaps": heaps})
     with pytest.raises(DataLoss):
         RaggedColumn.load({"heaps": []})
+
+
+def test_an_empty_value_is_a_value() -> None:
+    column = RaggedColumn()
+    rows = np.array([1, 2, 3], np.uint32)
+    column.put(rows, [b"", None, b"x"])
+    assert column.take(rows) == [b"", None, b"x"]
+    assert [column.get(row) for row in (1, 2, 3)] == [b"", None, b"x"]

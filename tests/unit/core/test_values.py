@@ -254,3 +254,34 @@ def test_a_missing_column_of_every_type() -> None:
     for kind in AttributeType:
         column = values.missing(AttributeSchema("a", kind), 3)
         assert (len(column), len(column.data), column.present.any()) == (3, 3, False)
+
+
+def test_typed_decimals_up_to_both_ends_of_64_bits() -> None:
+    one, edge = attribute("decimal", 1), INT64_MAX // 10
+    column, problems = values.from_decimals(one, np.array([INT64_MIN, INT64_MAX]), 1)
+    assert (column.data.tolist(), problems) == ([INT64_MIN, INT64_MAX], [])
+    given = np.array([edge, -edge, edge + 1, -edge - 1])
+    column, problems = values.from_decimals(one, given, 0)
+    assert column.data.tolist()[:2] == [edge * 10, -edge * 10]
+    assert [p.index for p in problems] == [2, 3]
+
+
+def test_typed_locations_up_to_the_poles_and_the_date_line() -> None:
+    latitudes, longitudes = np.array([90.0, -90.0, 90.1, 0.0]), np.array([180.0, -180.0, 0, -180.1])
+    column, problems = values.from_locations(attribute("location"), latitudes, longitudes)
+    assert (column.present.tolist(), [p.index for p in problems]) == (
+        [True, True, False, False],
+        [2, 3],
+    )
+    assert [cells.place_fault(*place) for place in ((90, 180), (-90, -180))] == ["", ""]
+
+
+def test_what_stands_beside_the_digits_is_no_digit() -> None:
+    assert read("integer", ["1:", "1/", "9", "0"]) == ([None, None, 9, 0], [0, 1])
+    assert read("date", ["2026-01-0:", "2026-0:-01", "2026-09-09"])[1] == [0, 1]
+
+
+def test_messages_repeat_short_values_whole() -> None:
+    longest = "x" * (cells._SHOWN_MAX - 2)
+    assert cells.shown(longest) == repr(longest)
+    assert cells.shown(longest + "x").endswith("…")

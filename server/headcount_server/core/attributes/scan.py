@@ -193,8 +193,7 @@ def _find(page: Page, needle: bytes) -> Places:
         # What lies between the hits, split off without a Python step for each of them.
         between = page.text.split(sought)
         ends = np.cumsum(np.fromiter(map(len, between), np.int64, len(between)) + len(sought))[:-1]
-    if is_whole:
-        ends = ends[ends < len(page.text)]
+    if is_whole:  # the text ends with a separator, so that something follows every value
         ends = ends[np.frombuffer(page.text, np.uint8)[ends] == _SEPARATOR_BYTE]
     places = np.searchsorted(page.starts, ends - len(sought) + leads, side="right") - 1
     return places[np.concatenate((np.ones(1, np.bool_), places[1:] != places[:-1]))[: len(places)]]

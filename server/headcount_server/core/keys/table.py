@@ -165,7 +165,7 @@ class RowTable:
     def _make_room(self, hashes: Hashes) -> None:
         while True:
             wanted = np.bincount(self._segments_of(hashes), minlength=len(self._used))
-            full = np.flatnonzero((wanted > 0) & (self._used + wanted > _LOAD_MAX))
+            full = np.flatnonzero(self._used + wanted > _LOAD_MAX)
             if not len(full):
                 return
             for segment in full.tolist():
