@@ -42,11 +42,13 @@ class EventType:
         dimensions: names of its keyword properties.
         measures: name to decimal places (0 to 18) of its numeric properties.
         activity: whether it is a sign of life for ``inactive for``; None: by default.
+        retention_days: for how many days before today its events are kept in full; 0: for ever.
     """
 
     dimensions: tuple[str, ...] = ()
     measures: Mapping[str, int] = field(default_factory=dict[str, int])
     activity: bool | None = None
+    retention_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Schema:
             events[name] = {"dimensions": list(event.dimensions), "measures": measures}
             if event.activity is not None:
                 events[name]["activity"] = event.activity
+            if event.retention_days:
+                events[name]["retention_days"] = event.retention_days
         return {
             "audience": audience,
             "engagement": dict(self.engagement),
@@ -191,7 +195,7 @@ def _attribute(name: str, declared: Any, message: schema_pb2.AttributeSchema) ->
 
 
 def _event(place: str, table: Mapping[str, Any], message: schema_pb2.EventSchema) -> None:
-    _known(place, table, ("dimensions", "measures", "activity"))
+    _known(place, table, ("dimensions", "measures", "activity", "retention_days"))
     for dimension in _of(list, table, "dimensions", place, []):
         if not isinstance(dimension, str):
             raise SchemaError(f"{place} dimensions: {dimension!r} must be a string, a name")
@@ -205,6 +209,8 @@ def _event(place: str, table: Mapping[str, Any], message: schema_pb2.EventSchema
         message.measures.add(name=name, scale=_scale(declared, where))
     if "activity" in table:
         message.activity = _of(bool, table, "activity", place)
+    days = _of(int, table, "retention_days", place, 0)
+    message.retention_days = _int32(days, f"{place} retention_days")
 
 
 def _scale(table: Mapping[str, Any], place: str) -> int:

@@ -24,6 +24,7 @@ SNAPSHOT_LOG_BYTES_DEFAULT = 256 << 20  # log after which a snapshot is taken: a
 ERASURE_DAYS_DEFAULT = 7  # in which snapshots and log from before an erasure are removed
 PRODUCER_REVISIONS_MAX = 1_024  # batches of one producer whose revisions are remembered
 PRODUCER_NAME_BYTES_MAX = 255
+RETENTION_DAYS_MAX = 36_525  # a century; longer is for ever
 CHANGE_DAYS_DEFAULT = 400  # how long `changed in …` remembers
 HISTORY_MINUTE_DAYS = 7  # in which sizes of a segment are kept by minute, …
 HISTORY_HOUR_DAYS = 90  # … and by hour; later by day

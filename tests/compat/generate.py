@@ -29,6 +29,7 @@ from headcount_server.core.schema import (
 )
 from headcount_server.core.state import State
 from headcount_server.core.values import ValueColumn, from_texts
+from headcount_server.engine import engine as engine_module
 from headcount_server.engine.engine import Engine
 from headcount_server.storage.files import OsFileSystem
 from headcount_server.storage.log import LogStore
@@ -56,6 +57,7 @@ SCHEMA = Schema(
     (
         EventSchema("sent", ("campaign",), activity=False),
         EventSchema("open", ("campaign",)),
+        EventSchema("visit", ("page",), retention_days=30),
         EventSchema("buy", ("product",), (("amount", 2),)),
     ),
     Engagement(click="open"),
@@ -70,6 +72,8 @@ QUESTIONS = {
         "did open at least 2 times in last 30 days", "sum(buy.amount) > 10", "stars >= 1",
         'last buy is (product = "pen")', 'in segment "young"', 'in segment "frozen"',
         "did sent then open within 2 days", 'id in ("k1", "k2", "k5", "new")',
+        "did visit ever", "first visit before 2025-05-12", "last visit more than 32 days ago",
+        'did visit where (page = "news") in last 30 days',
         'sample 50% seed "x"', 'entered segment "recent" ever', 'left segment "recent" ever',
     ],
     "numbers": ["everyone", "id in (1, 7, -5)"],
@@ -120,6 +124,7 @@ def commands(at):
     """Commands before the snapshot, and after it: every kind among the latter."""
     keys = [f"k{i}" for i in range(20)]
     days = [START_US - (i % 9) * DAY_US for i in range(20)]
+    old = [START_US - (20 + i) * DAY_US for i in range(20)]
     numbers, rows = replace(SCHEMA, key=KeyType.INT64), replace(SCHEMA, key=KeyType.UINT32)
     before = [
         c.CreateAudience("shop", SCHEMA, at),
@@ -128,6 +133,8 @@ def commands(at):
         upsert("shop", keys, at, c.Producer("loader", 1)),
         record("shop", keys, "sent", days, at, {"campaign": words(*["spring"] * 20)}),
         record("shop", keys[:9], "open", days[:9], at, {"campaign": words(*["spring"] * 9)}),
+        record("shop", keys, "visit", old, at, {"page": words(*["home", "news"] * 10)}),
+        c.FoldEvents("shop", "visit", START_US // DAY_US - 40, at),
         c.CreateSegment("shop", "young", parse("age < 25"), 0, at),
         c.CreateSegment("shop", "recent", parse('plan = "pro" or seen in last 7 days'), 90, at),
         c.UpsertSubscribers("shop", keys[6:9], (column("plan", ["Pro", "free", "pro"]),), at),
@@ -151,6 +158,8 @@ def commands(at):
         c.FreezeSegment("shop", "frozen", parse('in segment "young" and age > 20'), START_US, at),
         c.CreateSegment("shop", "short-lived", parse("everyone"), 0, at),
         c.DeleteSegment("shop", "short-lived", at),
+        record("shop", ["k1", "k1", "k2"], "visit", old[17:], at),
+        c.FoldEvents("shop", "visit", START_US // DAY_US - 30, at),
         c.AdvanceClock("shop", at + 9 * DAY_US),
     ]  # fmt: skip
     return before, after
@@ -169,6 +178,10 @@ def answers(state):
     return found
 
 
+async def nothing(*_):
+    """Stands for what an engine does by itself."""
+
+
 async def write(directory):
     """Fills a data directory, and ends as a killed server does."""
     files = OsFileSystem()
@@ -178,6 +191,7 @@ async def write(directory):
     ticks = count(START_US, 1_000)
     log = LogStore(files, directory, segment_bytes=4_000, new_id=lambda: LOG_ID)
     engine = Engine(State(), store, lambda: next(ticks), log)
+    engine_module.keep_ticking = nothing  # what is due is written below
     await engine.start()
     before, after = commands(START_US)
     for command in before:
@@ -185,10 +199,6 @@ async def write(directory):
     await engine.snapshot("base")
     await engine.write(after[2])  # brought back by the restore, and deleted again after it
     disk = engine._disk
-
-    async def nothing():
-        return
-
     disk._saved_unasked = nothing  # else the log before it goes
     await engine.restore("base")
     for command in after:

@@ -44,12 +44,16 @@ class EventSchema:
         measures: its numeric properties.
         activity: whether it is a sign of life for `inactive for`; by default true, but for the
             event type named as sent.
+        retention_days: days before today for which its events are kept in full; 0: for ever. Of
+            older ones everyone's first and last are kept, without properties. Can be changed; what
+            is folded doesn't come back.
     """
 
     name: str
     dimensions: tuple[str, ...]
     measures: tuple[MeasureSchema, ...]
     activity: bool | None
+    retention_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class Audience:
         reachable: text of the rule that says who can be reached; empty: everyone.
         engagement: the names of engagement.
         attributes: the attributes. They can be added, not changed.
-        events: the event types. They can be added, not changed.
+        events: the event types. They can be added, not changed but for `retention_days`.
         partitions: number of row partitions, 1 to 4,096; 0 is 64. Never changes.
         change_days: days that `changed in` remembers; by default 400.
         subscriber_count: number of existing subscribers. Output only.
@@ -218,6 +222,7 @@ class EventDescription:
         last_day: day of the last event.
         memory_bytes: memory of its columns and buckets in bytes.
         dimensions: its dimensions.
+        kept_from: the first day whose events are kept in full, YYYY-MM-DD; empty: all are.
     """
 
     event: EventSchema | None
@@ -226,6 +231,7 @@ class EventDescription:
     last_day: str
     memory_bytes: int
     dimensions: tuple[DimensionDescription, ...]
+    kept_from: str
 
 
 @dataclass(frozen=True, slots=True)

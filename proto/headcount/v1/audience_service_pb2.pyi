@@ -389,6 +389,7 @@ class EventDescription(_message.Message):
     LAST_DAY_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     DIMENSIONS_FIELD_NUMBER: _builtins.int
+    KEPT_FROM_FIELD_NUMBER: _builtins.int
     event_count: _builtins.int
     """Number of events, those later than now included."""
     first_day: _builtins.str
@@ -397,6 +398,8 @@ class EventDescription(_message.Message):
     """Day of the last event."""
     memory_bytes: _builtins.int
     """Memory of its columns and buckets in bytes."""
+    kept_from: _builtins.str
+    """The first day whose events are kept in full, YYYY-MM-DD; empty: all are."""
     @_builtins.property
     def event(self) -> _schema_pb2.EventSchema:
         """The event type."""
@@ -414,10 +417,11 @@ class EventDescription(_message.Message):
         last_day: _builtins.str = ...,
         memory_bytes: _builtins.int = ...,
         dimensions: _abc.Iterable[Global___DimensionDescription] | None = ...,
+        kept_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "event", b"event", "event_count", b"event_count", "first_day", b"first_day", "last_day", b"last_day", "memory_bytes", b"memory_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "event", b"event", "event_count", b"event_count", "first_day", b"first_day", "kept_from", b"kept_from", "last_day", b"last_day", "memory_bytes", b"memory_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headcount/v1/schema.proto\x12\x0cheadcount.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Y\n\x0f\x41ttributeSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04type\x18\x02 \x01(\x0e\x32\x1b.headcount.v1.AttributeType\x12\r\n\x05scale\x18\x03 \x01(\x05\",\n\rMeasureSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05scale\x18\x02 \x01(\x05\"\x82\x01\n\x0b\x45ventSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12-\n\x08measures\x18\x03 \x03(\x0b\x32\x1b.headcount.v1.MeasureSchema\x12\x15\n\x08\x61\x63tivity\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_activity\"I\n\nEngagement\x12\x0c\n\x04sent\x18\x01 \x01(\t\x12\x0c\n\x04open\x18\x02 \x01(\t\x12\r\n\x05\x63lick\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61mpaign\x18\x04 \x01(\t\"\x97\x03\n\x08\x41udience\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x03key\x18\x02 \x01(\x0e\x32\x15.headcount.v1.KeyType\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x11\n\treachable\x18\x04 \x01(\t\x12,\n\nengagement\x18\x05 \x01(\x0b\x32\x18.headcount.v1.Engagement\x12\x31\n\nattributes\x18\x06 \x03(\x0b\x32\x1d.headcount.v1.AttributeSchema\x12)\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x19.headcount.v1.EventSchema\x12\x12\n\npartitions\x18\x08 \x01(\x05\x12\x18\n\x0b\x63hange_days\x18\t \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x10subscriber_count\x18\n \x01(\x03\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\r \x01(\tB\x0e\n\x0c_change_days*a\n\x07KeyType\x12\x18\n\x14KEY_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0fKEY_TYPE_UINT32\x10\x01\x12\x12\n\x0eKEY_TYPE_INT64\x10\x02\x12\x13\n\x0fKEY_TYPE_STRING\x10\x03*\xa9\x02\n\rAttributeType\x12\x1e\n\x1a\x41TTRIBUTE_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTRIBUTE_TYPE_KEYWORD\x10\x01\x12\x1b\n\x17\x41TTRIBUTE_TYPE_KEYWORDS\x10\x02\x12\x17\n\x13\x41TTRIBUTE_TYPE_TEXT\x10\x03\x12\x1a\n\x16\x41TTRIBUTE_TYPE_BOOLEAN\x10\x04\x12\x1a\n\x16\x41TTRIBUTE_TYPE_INTEGER\x10\x05\x12\x1a\n\x16\x41TTRIBUTE_TYPE_DECIMAL\x10\x06\x12\x17\n\x13\x41TTRIBUTE_TYPE_DATE\x10\x07\x12\x1c\n\x18\x41TTRIBUTE_TYPE_TIMESTAMP\x10\x08\x12\x1b\n\x17\x41TTRIBUTE_TYPE_LOCATION\x10\tB*\n\x0cheadcount.v1P\x01Z\x18headcount/v1;headcountv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headcount/v1/schema.proto\x12\x0cheadcount.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Y\n\x0f\x41ttributeSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04type\x18\x02 \x01(\x0e\x32\x1b.headcount.v1.AttributeType\x12\r\n\x05scale\x18\x03 \x01(\x05\",\n\rMeasureSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05scale\x18\x02 \x01(\x05\"\x9a\x01\n\x0b\x45ventSchema\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12-\n\x08measures\x18\x03 \x03(\x0b\x32\x1b.headcount.v1.MeasureSchema\x12\x15\n\x08\x61\x63tivity\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x16\n\x0eretention_days\x18\x05 \x01(\x05\x42\x0b\n\t_activity\"I\n\nEngagement\x12\x0c\n\x04sent\x18\x01 \x01(\t\x12\x0c\n\x04open\x18\x02 \x01(\t\x12\r\n\x05\x63lick\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61mpaign\x18\x04 \x01(\t\"\x97\x03\n\x08\x41udience\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x03key\x18\x02 \x01(\x0e\x32\x15.headcount.v1.KeyType\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x11\n\treachable\x18\x04 \x01(\t\x12,\n\nengagement\x18\x05 \x01(\x0b\x32\x18.headcount.v1.Engagement\x12\x31\n\nattributes\x18\x06 \x03(\x0b\x32\x1d.headcount.v1.AttributeSchema\x12)\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x19.headcount.v1.EventSchema\x12\x12\n\npartitions\x18\x08 \x01(\x05\x12\x18\n\x0b\x63hange_days\x18\t \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x10subscriber_count\x18\n \x01(\x03\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\r \x01(\tB\x0e\n\x0c_change_days*a\n\x07KeyType\x12\x18\n\x14KEY_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0fKEY_TYPE_UINT32\x10\x01\x12\x12\n\x0eKEY_TYPE_INT64\x10\x02\x12\x13\n\x0fKEY_TYPE_STRING\x10\x03*\xa9\x02\n\rAttributeType\x12\x1e\n\x1a\x41TTRIBUTE_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTRIBUTE_TYPE_KEYWORD\x10\x01\x12\x1b\n\x17\x41TTRIBUTE_TYPE_KEYWORDS\x10\x02\x12\x17\n\x13\x41TTRIBUTE_TYPE_TEXT\x10\x03\x12\x1a\n\x16\x41TTRIBUTE_TYPE_BOOLEAN\x10\x04\x12\x1a\n\x16\x41TTRIBUTE_TYPE_INTEGER\x10\x05\x12\x1a\n\x16\x41TTRIBUTE_TYPE_DECIMAL\x10\x06\x12\x17\n\x13\x41TTRIBUTE_TYPE_DATE\x10\x07\x12\x1c\n\x18\x41TTRIBUTE_TYPE_TIMESTAMP\x10\x08\x12\x1b\n\x17\x41TTRIBUTE_TYPE_LOCATION\x10\tB*\n\x0cheadcount.v1P\x01Z\x18headcount/v1;headcountv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,18 +33,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headcount.v1.schema_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\014headcount.v1P\001Z\030headcount/v1;headcountv1'
-  _globals['_KEYTYPE']._serialized_start=831
-  _globals['_KEYTYPE']._serialized_end=928
-  _globals['_ATTRIBUTETYPE']._serialized_start=931
-  _globals['_ATTRIBUTETYPE']._serialized_end=1228
+  _globals['_KEYTYPE']._serialized_start=855
+  _globals['_KEYTYPE']._serialized_end=952
+  _globals['_ATTRIBUTETYPE']._serialized_start=955
+  _globals['_ATTRIBUTETYPE']._serialized_end=1252
   _globals['_ATTRIBUTESCHEMA']._serialized_start=76
   _globals['_ATTRIBUTESCHEMA']._serialized_end=165
   _globals['_MEASURESCHEMA']._serialized_start=167
   _globals['_MEASURESCHEMA']._serialized_end=211
   _globals['_EVENTSCHEMA']._serialized_start=214
-  _globals['_EVENTSCHEMA']._serialized_end=344
-  _globals['_ENGAGEMENT']._serialized_start=346
-  _globals['_ENGAGEMENT']._serialized_end=419
-  _globals['_AUDIENCE']._serialized_start=422
-  _globals['_AUDIENCE']._serialized_end=829
+  _globals['_EVENTSCHEMA']._serialized_end=368
+  _globals['_ENGAGEMENT']._serialized_start=370
+  _globals['_ENGAGEMENT']._serialized_end=443
+  _globals['_AUDIENCE']._serialized_start=446
+  _globals['_AUDIENCE']._serialized_end=853
 # @@protoc_insertion_point(module_scope)

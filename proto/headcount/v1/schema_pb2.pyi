@@ -166,10 +166,13 @@ class EventSchema(_message.Message):
     DIMENSIONS_FIELD_NUMBER: _builtins.int
     MEASURES_FIELD_NUMBER: _builtins.int
     ACTIVITY_FIELD_NUMBER: _builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """As an attribute's name. Required."""
     activity: _builtins.bool
     """Whether it is a sign of life for `inactive for`; by default true, but for the event type named as sent."""
+    retention_days: _builtins.int
+    """Days before today for which its events are kept in full; 0: for ever. Of older ones everyone's first and last are kept, without properties. Can be changed; what is folded doesn't come back."""
     @_builtins.property
     def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of its keyword properties."""
@@ -185,10 +188,11 @@ class EventSchema(_message.Message):
         dimensions: _abc.Iterable[_builtins.str] | None = ...,
         measures: _abc.Iterable[Global___MeasureSchema] | None = ...,
         activity: _builtins.bool | None = ...,
+        retention_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_activity", b"_activity", "activity", b"activity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activity", b"_activity", "activity", b"activity", "dimensions", b"dimensions", "measures", b"measures", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activity", b"_activity", "activity", b"activity", "dimensions", b"dimensions", "measures", b"measures", "name", b"name", "retention_days", b"retention_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__activity: _TypeAlias = _typing.Literal["activity"]  # noqa: Y015
     _WhichOneofArgType__activity: _TypeAlias = _typing.Literal["_activity", b"_activity"]  # noqa: Y015
@@ -277,7 +281,7 @@ class Audience(_message.Message):
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventSchema]:
-        """The event types. They can be added, not changed."""
+        """The event types. They can be added, not changed but for `retention_days`."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -21,6 +21,7 @@ from headcount_server.core.changes import Changes
 from headcount_server.core.commands import (
     AttributeValues,
     DeleteSubscribers,
+    FoldEvents,
     Keys,
     RecordEvents,
     UpsertSubscribers,
@@ -79,6 +80,7 @@ class Audience:
         self.known_since = make_index(KNOWN_SINCE)
         self.attributes: dict[str, AttributeIndex] = {}
         self.events: dict[str, EventStore] = {}
+        self.kept_from: dict[str, int] = {}  # event type -> first day kept in full; replaced
         self.segments: dict[str, Segment] = {}
         self.changes = Changes()
         self.producers = Producers(limits)
@@ -158,6 +160,7 @@ class Audience:
         for event in schema.events:
             if event.name not in self.events:
                 self.events[event.name] = EventStore(event, self.calendar, self.buckets)
+            self.events[event.name].schema = event
 
     def settling(self) -> Iterator[None]:
         """Does in small steps what the next questions would have to do at once.
@@ -220,6 +223,17 @@ class Audience:
             )
         self.next_order += len(rows)
         return created
+
+    def fold(self, command: FoldEvents) -> None:
+        """Folds the events of one type before a day; what rules may ask for is another then."""
+        self.events[command.event].fold_before(command.before_day)
+        self.note_kept()
+        self.note_redefined(None)
+
+    def note_kept(self) -> None:
+        """Takes the first days kept from the stores. O(event types)."""
+        found = ((name, store.kept_from) for name, store in self.events.items())
+        self.kept_from = {name: day for name, day in found if day is not None}
 
     def delete(self, command: DeleteSubscribers) -> int:
         """Erases subscribers with all that is known about them; returns how many there were."""

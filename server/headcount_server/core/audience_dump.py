@@ -124,6 +124,7 @@ def _load(parts: Mapping[str, Any], limits: Limits) -> Audience:
         audience.events[event.name] = EventStore.load(
             event, audience.calendar, parts[f"event.{event.name}"], audience.buckets
         )
+    audience.note_kept()
     for part in head["segments"]:
         segment = _load_segment(part)
         audience.segments[segment.name] = segment

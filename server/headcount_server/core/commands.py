@@ -188,6 +188,17 @@ class AdvanceClock:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldEvents:
+    """Of the events of one type on days before ``before_day`` each subscriber keeps the first and
+    the last, without dimensions and measures; later ones of those days are folded as they come."""
+
+    audience: str
+    event: str
+    before_day: int
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class RestoreSnapshot:
     """All audiences become those of a snapshot, with revisions that go on from the present ones.
 
@@ -209,7 +220,7 @@ class RestoreSnapshot:
 Write = UpsertSubscribers | RecordEvents | DeleteSubscribers
 Command = (
     CreateAudience | UpdateAudience | DeleteAudience | Write | CreateSegment | UpdateSegment
-    | DeleteSegment | FreezeSegment | AdvanceClock
+    | DeleteSegment | FreezeSegment | AdvanceClock | FoldEvents
 )  # fmt: skip
 Logged = Command | RestoreSnapshot  # what a log holds
 

@@ -17,6 +17,7 @@ from headcount_server.limits import (
     DEFAULT_LIMITS,
     NAME_LENGTH_MAX,
     PARTITIONS_DEFAULT,
+    RETENTION_DAYS_MAX,
     Limits,
 )
 
@@ -72,12 +73,14 @@ class EventSchema:
         measures: name -> scale (0 to 18 decimal places) of the numeric properties, in order.
         activity: whether it counts as a sign of life for ``inactive for``; None in a schema that
             leaves it to the default (true, but for the event named as sent).
+        retention_days: how many days before today its events are kept in full; 0: for ever.
     """
 
     name: str
     dimensions: tuple[str, ...] = ()
     measures: tuple[tuple[str, int], ...] = ()
     activity: bool | None = None
+    retention_days: int = 0
 
     def scale(self, measure: str) -> int | None:
         """Decimal places of a measure; None where there is no such measure."""
@@ -184,6 +187,11 @@ def _validate_event(event: EventSchema, limits: Limits) -> None:
         _valid_name(f"{place}[{name!r}]", name)
         if name in ("time", "event"):
             _refuse(f"{place}[{name!r}]", f"{name!r} is the name of a column of every event file")
+    if not 0 <= event.retention_days <= RETENTION_DAYS_MAX:
+        _refuse(
+            f"{place}.retention_days",
+            f"{event.retention_days} days; 1 to {RETENTION_DAYS_MAX} are possible, 0 is for ever",
+        )
     for name, scale in event.measures:
         _valid_scale(f"{place}[{name!r}].scale", scale)
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from headcount_server.core import retention
 from headcount_server.core.audience import Audience
 from headcount_server.core.audience_dump import FrozenAudience, dump_audience, load_audience
 from headcount_server.core.commands import (
@@ -24,6 +25,7 @@ from headcount_server.core.commands import (
     DeleteAudience,
     DeleteSegment,
     DeleteSubscribers,
+    FoldEvents,
     FreezeSegment,
     RecordEvents,
     RestoreSnapshot,
@@ -38,7 +40,12 @@ from headcount_server.core.query.ask import Ask, binder
 from headcount_server.core.rules.names import nearest
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import Rule
-from headcount_server.core.schema import Schema, validate_audience_name, validate_schema
+from headcount_server.core.schema import (
+    EventSchema,
+    Schema,
+    validate_audience_name,
+    validate_schema,
+)
 from headcount_server.core.segments import (
     Segment,
     find,
@@ -120,6 +127,8 @@ class State:
             _validate_new_segment(audience, command, self.limits)
         elif isinstance(command, UpdateSegment):
             _validate_changed_segment(audience, command)
+        elif isinstance(command, FoldEvents):
+            _validate_fold(audience, command)
         elif isinstance(command, DeleteSegment):
             _validate_unused(audience, command.segment)
 
@@ -217,6 +226,8 @@ def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
         audience.reachable = parsed_reachable(command.schema, limits)
         audience.schema_version += 1
         audience.note_redefined(None)
+    elif isinstance(command, FoldEvents):
+        audience.fold(command)
     elif isinstance(command, CreateSegment):
         audience.segments[command.segment] = Segment(
             command.segment, command.rule, None, command.history_days,
@@ -249,7 +260,7 @@ def _validate_extension(audience: Audience, command: UpdateAudience, limits: Lim
             _refuse_schema(name, "can't be changed after creation")
     for kind, present, wanted in (
         ("attributes", old.attributes, schema.attributes),
-        ("events", old.events, schema.events),
+        ("events", _settled(old.events), _settled(schema.events)),
     ):
         if wanted[: len(present)] != present:
             _refuse_schema(kind, "what is declared can't be changed or removed, only added to")
@@ -257,11 +268,27 @@ def _validate_extension(audience: Audience, command: UpdateAudience, limits: Lim
     _validate_reachable(audience, schema, command.time_us, limits)
 
 
+def _settled(events: tuple[EventSchema, ...]) -> tuple[EventSchema, ...]:
+    """What never changes about event types."""
+    return tuple(replace(event, retention_days=0) for event in events)
+
+
+def _validate_fold(audience: Audience, command: FoldEvents) -> None:
+    event = audience.schema.event(command.event)
+    if event is None or not event.retention_days:
+        _refuse_schema("events", f'"{command.event}" is no event type that is kept for a time')
+    due = retention.due_day(audience, event, command.time_us)
+    if due is None or command.before_day > due:
+        raise InUse(f'the events "{command.event}" before that day are still to be kept')
+
+
 def _validate_reachable(audience: Audience, schema: Schema, now_us: int, limits: Limits) -> None:
     try:
         rule = parsed_reachable(schema, limits)
         if rule is not None:
-            binder(audience, now_us, limits, schema=schema, clock_us=now_us).bind(rule)
+            kept = retention.kept_from(audience, schema, now_us)
+            bound = binder(audience, now_us, limits, schema=schema, clock_us=now_us, kept_from=kept)
+            bound.bind(rule)
     except HeadcountError as error:
         _refuse_schema("reachable", f"the rule {schema.reachable!r} can't be used: {error.message}")
 
@@ -367,7 +394,7 @@ def _refuse_rows(faults: list[tuple[int, str, str]], audience: Audience) -> None
     )
 
 
-def _refuse_schema(place: str, description: str) -> None:
+def _refuse_schema(place: str, description: str) -> NoReturn:
     raise InvalidSchema(
         f"{place}: {description}", (Violation(place, description, "INVALID_SCHEMA"),)
     )

@@ -1,8 +1,9 @@
-"""The passing of time, for the histories of segments.
+"""The passing of time, for the histories of segments and for events kept for a time.
 
 Whoever is due to enter or leave a segment without a write does so by a command of the log, so that
 a restart finds the same. One is written when an instant is due, also for what fell due while the
-server was down; a write that comes first does the same by itself.
+server was down; a write that comes first does the same by itself. Events that are kept for a time
+are folded by such commands too, once a day for each type, and at the start.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from headcount_server.core.audience import Audience
-from headcount_server.core.commands import AdvanceClock, Applied
+from headcount_server.core.commands import AdvanceClock, Applied, FoldEvents
 from headcount_server.core.live.histories import due_us
+from headcount_server.core.retention import due_day
 from headcount_server.engine.clock import Clock
 from headcount_server.errors import HeadcountError
 
@@ -31,13 +33,13 @@ class Writer(Protocol):
         """All audiences, ascending by name."""
         ...
 
-    def write(self, command: AdvanceClock) -> Awaitable[Applied]:
+    def write(self, command: AdvanceClock | FoldEvents) -> Awaitable[Applied]:
         """Applies a command in its turn."""
         ...
 
 
 async def tick(writer: Writer) -> int:
-    """Lets time pass for every audience in which somebody is due to move; how many there were.
+    """Lets time pass where somebody is due to move or events to be folded; how many commands.
 
     Raises:
         HeadcountError: writes are refused at present.
@@ -47,7 +49,10 @@ async def tick(writer: Writer) -> int:
     late = [name for name, at in due if at <= now]
     for name in late:
         await writer.write(AdvanceClock(name, now))
-    return len(late)
+    folds = _folds(writer)
+    for fold in folds:
+        await writer.write(fold)
+    return len(late) + len(folds)
 
 
 async def keep_ticking(writer: Writer) -> None:
@@ -59,9 +64,21 @@ async def keep_ticking(writer: Writer) -> None:
             refused = ""
         except HeadcountError as error:  # read-only, or an audience just deleted
             if error.message != refused:
-                _log.warning("time passes later for the histories of segments: %s", error.message)
+                _log.warning("time passes later for histories and retention: %s", error.message)
             refused = error.message
         await asyncio.sleep(_wait_s(writer))
+
+
+def _folds(writer: Writer) -> list[FoldEvents]:
+    found: list[FoldEvents] = []
+    for audience in writer.audiences():
+        for event in audience.schema.events:
+            if event.retention_days:
+                now = writer.now_us()
+                day = due_day(audience, event, now)
+                if day is not None:
+                    found.append(FoldEvents(audience.name, event.name, day, now))
+    return found
 
 
 def _wait_s(writer: Writer) -> float:

@@ -175,7 +175,9 @@ def _updated(schema: Schema, message: schema_pb2.Audience, paths: Sequence[str])
     if "attributes" in paths:
         attributes = _added("attributes", schema.attributes, attributes_of(message))
     if "events" in paths:
-        events = _added("events", schema.events, events_of(message))
+        given = events_of(message)
+        schema = replace(schema, events=_kept_for(schema.events, given))
+        events = _added("events", schema.events, given)
     schema = schema.extended(attributes, events)
     if "reachable" in paths:
         schema = replace(schema, reachable=message.reachable)
@@ -184,6 +186,17 @@ def _updated(schema: Schema, message: schema_pb2.Audience, paths: Sequence[str])
     if "change_days" in paths:
         schema = replace(schema, change_days=change_days_of(message))
     return schema
+
+
+def _kept_for(
+    declared: tuple[EventSchema, ...], given: tuple[EventSchema, ...]
+) -> tuple[EventSchema, ...]:
+    """Event types kept for as long as those given of the same name are."""
+    days = {event.name: event.retention_days for event in given}
+    return tuple(
+        replace(event, retention_days=days.get(event.name, event.retention_days))
+        for event in declared
+    )
 
 
 def _added(field: str, declared: tuple[Named, ...], given: tuple[Named, ...]) -> tuple[Named, ...]:
@@ -225,6 +238,7 @@ def _description(
             first_day=event.first_day,
             last_day=event.last_day,
             memory_bytes=event.memory_bytes,
+            kept_from=event.kept_from,
         )
         for name, count in event.dimensions:
             described.dimensions.add(dimension=name, distinct_count=count)

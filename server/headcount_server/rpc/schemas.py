@@ -81,6 +81,7 @@ def events_of(message: schema_pb2.Audience) -> tuple[EventSchema, ...]:
             tuple(event.dimensions),
             tuple((measure.name, measure.scale) for measure in event.measures),
             event.activity if event.HasField("activity") else None,
+            event.retention_days,
         )
         for event in message.events
     )
@@ -136,7 +137,9 @@ def attribute_message(attribute: AttributeSchema) -> schema_pb2.AttributeSchema:
 
 def event_message(event: EventSchema) -> schema_pb2.EventSchema:
     """An event type."""
-    message = schema_pb2.EventSchema(name=event.name, dimensions=event.dimensions)
+    message = schema_pb2.EventSchema(
+        name=event.name, dimensions=event.dimensions, retention_days=event.retention_days
+    )
     for name, scale in event.measures:
         message.measures.add(name=name, scale=scale)
     if event.activity is not None:

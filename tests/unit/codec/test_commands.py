@@ -137,6 +137,7 @@ commands = {
     c.DeleteSegment: st.builds(c.DeleteSegment, names, names, int64),
     c.FreezeSegment: st.builds(c.FreezeSegment, names, names, rules, int64, int64),
     c.AdvanceClock: st.builds(c.AdvanceClock, names, int64),
+    c.FoldEvents: st.builds(c.FoldEvents, names, names, int64, int64),
     c.RestoreSnapshot: st.builds(c.RestoreSnapshot, names, names, int64, st.none() | int64, int64),
 }
 

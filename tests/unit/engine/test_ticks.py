@@ -1,4 +1,4 @@
-"""Time passes for the histories of segments by commands of the log."""
+"""Time passes for the histories of segments, and for events, by commands of the log."""
 
 from __future__ import annotations
 
@@ -67,6 +67,30 @@ def test_a_running_engine_ticks_by_itself() -> None:
         assert size(engine) == 0
         left = engine.audience("a").histories["new"].next_after(NOON)
         assert left == NOON + 12 * HOUR
+        await engine.close()
+
+    asyncio.run(story())
+
+
+def test_events_are_folded_at_the_start_and_after_each_midnight_of_the_zone() -> None:
+    async def story() -> None:
+        clock = Hands()
+        engine = Engine(State(), None, clock)
+        await engine.start()
+        events = tuple(
+            replace(event, retention_days=7 * (event.name == "open")) for event in SCHEMA.events
+        )
+        schema = replace(SCHEMA, events=events, time_zone="Asia/Kathmandu")  # 5 h 45 min ahead
+        await engine.write(CreateAudience("a", schema, NOON))
+        await engine.reached("a", 2, deadline_s=10)
+        today = NOON // (24 * HOUR)
+        assert engine.audience("a").kept_from == {"open": today - 7}
+        assert await tick(engine) == 0
+        clock.now = NOON + 6 * HOUR + HOUR // 4 - 1
+        assert await tick(engine) == 0
+        clock.now += 1
+        await engine.reached("a", 3, deadline_s=10)
+        assert engine.audience("a").kept_from == {"open": today - 6}
         await engine.close()
 
     asyncio.run(story())

@@ -104,7 +104,16 @@ def describe(target: Target, name: str, values: int) -> None:
     )
     if answer.events:
         print_table(
-            ("event", "dimensions", "measures", "events", "first day", "last day", "memory"),
+            (
+                "event",
+                "dimensions",
+                "measures",
+                "events",
+                "first day",
+                "last day",
+                "kept",
+                "memory",
+            ),
             map(_event_row, answer.events),
             numbers=("events", "memory"),
         )
@@ -186,5 +195,11 @@ def _event_row(one: results.EventDescription) -> tuple[Any, ...]:
     dimensions = ", ".join(f"{d.dimension} ({shown(d.distinct_count)})" for d in one.dimensions)
     measures = ", ".join(measure.name for measure in event.measures) if event else ""
     name = event.name if event else ""
-    days = (one.first_day, one.last_day)
+    days = (one.first_day, one.last_day, _kept(one))
     return (name, dimensions, measures, one.event_count, *days, size(one.memory_bytes))
+
+
+def _kept(one: results.EventDescription) -> str:
+    days = one.event.retention_days if one.event else 0
+    kept = f"{days} days" if days else "for ever"
+    return f"{kept}, from {one.kept_from}" if one.kept_from else kept

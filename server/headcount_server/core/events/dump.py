@@ -31,6 +31,7 @@ def dump(view: EventView) -> dict[str, Plain]:
         "event": view.schema.name,
         "version": contents.version,
         "next_order": contents.next_order,
+        "kept_from": contents.kept_from,
         "dimensions": {
             name: spellings.dump(contents.sizes[name])
             for name, spellings in contents.spellings.items()
@@ -79,6 +80,9 @@ def _load(schema: EventSchema, calendar: Calendar, parts: Mapping[str, Any]) -> 
         contents.sizes[name] = len(spellings)
     contents.version = _whole(parts["version"])
     contents.next_order = _whole(parts["next_order"])
+    kept_from = parts.get("kept_from")
+    _check(schema, kept_from is None or type(kept_from) is int, "are kept from no day")
+    contents.kept_from = kept_from
     for part in parts["days"]:
         day = int(part["day"])
         _check(schema, not contents.days or day > contents.days[-1], "have days out of order")

@@ -26,6 +26,7 @@ from headcount_server.core.events.chunks import (
     without_rows,
 )
 from headcount_server.core.events.columns import Events, Int64s, Mask, Rows, concatenate
+from headcount_server.core.events.folding import fold, rows_of
 from headcount_server.core.events.lanes import Kind, Lane
 from headcount_server.core.events.sorting import event_order, run_starts
 from headcount_server.core.events.spellings import Coded
@@ -101,6 +102,8 @@ class EventStore(EventView):
         self._tail_length += length
         if self._tail_length >= _TAIL_MAX:
             self.contents()
+        if state.kept_from is not None:
+            self._fold_late(part, state.kept_from)
 
     def contents(self) -> Contents:
         """The state with every event in its day. O(n) for n pending events, else O(1)."""
@@ -169,6 +172,22 @@ class EventStore(EventView):
             state.version += 1
             state.era += 1
 
+    def fold_before(self, day: int) -> None:
+        """Fold the events of earlier days, those that come late too, once and for all.
+
+        O(days folded log n) and O(n) for each of them that has an event of whoever has one on the
+        days that are folded now.
+
+        Args:
+            day: not before that of the fold before.
+        """
+        state = self.contents()
+        old = state.kept_from
+        fallen = [d for d in state.days if (old is None or d >= old) and d < day]
+        state.kept_from = day
+        state.version += 1
+        self._fold(rows_of([chunk for d in fallen for chunk in state.chunks[d]]))
+
     def compact(self) -> None:
         """Make every day one tight chunk. O(events of the days that are not)."""
         state = self.contents()
@@ -231,6 +250,37 @@ class EventStore(EventView):
         spellings.count_uses(codes)
         self._contents.sizes[name] = len(spellings)
         return codes
+
+    def _fold_late(self, part: Events, kept_from: int) -> None:
+        if int(part.times.min()) > self.calendar.end_of_day(kept_from - 1):
+            return
+        late = part.rows[self.calendar.days_of(part.times) < kept_from]
+        if len(late):
+            self.contents()
+            self._fold(np.unique(late))
+
+    def _fold(self, rows: Rows) -> None:
+        """Fold the events of some rows: all that have one that isn't folded."""
+        state = self._contents
+        assert state.kept_from is not None
+        days = state.days[: bisect_left(state.days, state.kept_from)]
+        changed = fold({day: state.chunks[day] for day in days}, rows)
+        for day, folded in changed.items():
+            if folded.after is None:
+                del state.chunks[day]
+                state.days.pop(bisect_left(state.days, day))
+            else:
+                state.chunks[day] = (folded.after,)
+            left = 0 if folded.after is None else len(folded.after)
+            state.event_count -= len(folded.before) - left
+        if not changed:
+            return
+        state.era += 1
+        for name, spellings in state.spellings.items():
+            lost = np.concatenate([folded.before.codes[name] for folded in changed.values()])
+            state.spellings[name] = spellings.after_loss(lost)
+            if state.spellings[name] is not spellings:
+                self.cache.forget(self._asks_for_values)
 
     def _settle(self) -> None:
         state = self._contents

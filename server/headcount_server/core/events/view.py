@@ -44,6 +44,7 @@ class Contents:
         days: the same days, ascending.
         stamps: level -> block -> stamp (0 where it is not listed).
         sizes: dimension -> codes known.
+        kept_from: events on days before this one are folded (see ``folding``); None: none are.
     """
 
     chunks: dict[int, tuple[Chunk, ...]]
@@ -55,6 +56,7 @@ class Contents:
     next_order: int
     era: int
     version: int
+    kept_from: int | None = None
 
     def copy(self) -> Contents:
         """The same state, which later changes of this one leave alone. O(days)."""
@@ -117,6 +119,11 @@ class EventView:
         """The latest day with an event; None where there is none."""
         days = self.contents().days
         return days[-1] if days else None
+
+    @property
+    def kept_from(self) -> int | None:
+        """The first day whose events are kept in full; None where all are."""
+        return self._contents.kept_from
 
     @property
     def spellings(self) -> Mapping[str, Spellings]:

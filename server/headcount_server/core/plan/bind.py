@@ -30,7 +30,7 @@ from headcount_server.core.plan.bind_scores import bind_bucket, bind_sample, bin
 from headcount_server.core.plan.bind_sequences import bind_sequence
 from headcount_server.core.plan.bind_values import Subject, Values
 from headcount_server.core.plan.numbers import floor_scaled
-from headcount_server.core.plan.scope import KNOWN_SINCE, Now, Scope, unknown
+from headcount_server.core.plan.scope import KNOWN_SINCE, NOTHING_FOLDED, Now, Scope, unknown
 from headcount_server.core.rules import tree
 from headcount_server.core.schema import KeyType, Schema
 from headcount_server.core.windows import below_value, spelt
@@ -53,6 +53,7 @@ class Binder:
         changes_from: the first day of which all changes are kept; None: of all there were.
         histories: segments whose history is kept -> the first day of which all moves are kept;
             None: of all there were.
+        kept_from: event types with folded events -> the first day that is kept in full.
 
     Attributes:
         scope: the audience's names, ``now`` and the parameters.
@@ -68,6 +69,7 @@ class Binder:
         frozen: Container[str] = (),
         changes_from: int | None = None,
         histories: Mapping[str, int | None] = _NO_HISTORIES,
+        kept_from: Mapping[str, int] = NOTHING_FOLDED,
     ) -> None:
         self.scope = Scope(
             schema,
@@ -75,6 +77,7 @@ class Binder:
             Now(now_us),
             Values(parameters, limits),
             changes_from,
+            kept_from,
         )
         self._segments = segments
         self._frozen = frozen
@@ -282,7 +285,7 @@ class Binder:
         scope = self.scope
         inner = Binder(
             scope.schema, self._segments, {}, scope.now.us, scope.values.limits, self._frozen,
-            scope.changes_from, self._histories,
+            scope.changes_from, self._histories, scope.kept_from,
         )  # fmt: skip
         inner._bound_segments, inner._named = self._bound_segments, self._named
         bound = inner.bind(self._segments[name])

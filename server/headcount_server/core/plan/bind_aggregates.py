@@ -17,6 +17,7 @@ from headcount_server.core.plan.aggregate_nodes import (
 from headcount_server.core.plan.bind_events import bind_event_span, bind_sources, is_empty
 from headcount_server.core.plan.bind_tests import Bound, text_test
 from headcount_server.core.plan.bind_values import Subject
+from headcount_server.core.plan.kept import EVER, Need, check_kept
 from headcount_server.core.plan.scope import Scope, unknown_property
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Function, Operator
@@ -49,6 +50,8 @@ def bind_aggregate(scope: Scope, rule: tree.Aggregate, place: str) -> nodes.Node
     with faults.collecting():
         span = bind_event_span(scope, rule.window or tree.Ever(), f"{place}.window")
     faults.check()
+    if source is not None:
+        check_kept(scope, (source,), span, Need.ALL, place, rule.span)
     if rule.function is Function.AVG:
         unit = Fraction(10) ** scale
         if source is None or is_empty(span):
@@ -84,6 +87,8 @@ def bind_favourite(scope: Scope, rule: tree.Favourite, place: str) -> nodes.Node
     faults.check()
     assert isinstance(bound.what, OneOf), "the test is = or in"
     found: nodes.Node = nodes.Nothing()
+    if source is not None:
+        check_kept(scope, (source,), span, Need.ALL, place, rule.span)
     if source is not None and not is_empty(span) and (bound.what.folded or bound.what.exact):
         found = Favourite(source, rule.dimension, span, bound.what)
     return _complement(found) if bound.negated else found
@@ -110,6 +115,7 @@ def bind_rate(scope: Scope, rule: tree.Rate, place: str) -> nodes.Node:
     found: nodes.Node = nodes.Nothing()
     if not is_empty(span) and not _is_empty_range(range):
         part, of = event_nodes.Source(rule.numerator), event_nodes.Source(rule.denominator)
+        check_kept(scope, (part, of), span, Need.ALL, place, rule.span)
         found = Rate(part, of, span, range)
     return _negated(rule.test, found)
 
@@ -137,6 +143,8 @@ def bind_stars(scope: Scope, rule: tree.Stars, place: str) -> nodes.Node:
     if not is_empty(span) and not _is_empty_range(range):
         answered = bind_event_span(scope, tree.Ever(), place)
         sent, opened, clicked = map(event_nodes.Source, (names.sent, names.open, names.click))
+        check_kept(scope, (sent,), span, Need.ALL, place, rule.span)
+        check_kept(scope, (opened, clicked), EVER, Need.ALL, place, rule.span)
         share = _scaled(range, 1 / _STARS)
         found = Stars(sent, opened, clicked, names.campaign, span, answered, share)
     return _negated(rule.test, found)

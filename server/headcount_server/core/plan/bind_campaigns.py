@@ -11,6 +11,7 @@ from headcount_server.core.plan.bind_events import (
     is_empty,
     refuse_campaigns,
 )
+from headcount_server.core.plan.kept import EVER, Need, check_kept
 from headcount_server.core.plan.scope import Scope, unknown_property
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Quantifier
@@ -56,6 +57,9 @@ def bind_campaigns(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
         return nodes.All()
     node: nodes.Node = nodes.Nothing()
     if sources and not is_empty(span) and count <= last:
+        sent = (event_nodes.Source(test.event),)
+        check_kept(scope, sources, span, Need.ALL, place, rule.span)
+        check_kept(scope, sent, EVER, Need.ALL, place, rule.span)
         all_of = None if test.quantifier is Quantifier.ALL else count
         node = behaviour_nodes.LastCampaigns(
             sources, span, test.event, test.name, last, scope.now_us, all_of

@@ -21,6 +21,7 @@ from headcount_server.core.plan.bind_tests import (
     text_test,
 )
 from headcount_server.core.plan.bind_values import Subject
+from headcount_server.core.plan.kept import Need, check_kept
 from headcount_server.core.plan.scope import Scope, properties, unknown_property
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Many
@@ -61,6 +62,8 @@ def bind_did(scope: Scope, rule: tree.Did, place: str) -> nodes.Node:
             return nodes.All()
         if count >= INT64_MAX or not sources or is_empty(span):
             return nodes.Nothing()
+        need = Need.ONE if count == 1 else Need.ALL
+        check_kept(scope, sources, span, need, place, rule.span)
         return event_nodes.DidAtLeast(sources, span, count, often.on_days)
 
     return bounded_count(often.many, low, high, at_least)
@@ -79,6 +82,7 @@ def bind_inactive(scope: Scope, rule: tree.Inactive, place: str) -> nodes.Node:
     sources = tuple(event_nodes.Source(name) for name in active)
     if not sources or is_empty(span):
         return nodes.All()
+    check_kept(scope, sources, span, Need.ONE, place, rule.span)
     return nodes.Not(event_nodes.DidAtLeast(sources, span, 1))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from headcount_server.core.calendar import FIRST_DAY, LAST_DAY, period
 from headcount_server.core.faults import Faults, refuse
 from headcount_server.core.plan import behaviour_nodes, event_nodes, nodes
 from headcount_server.core.plan.bind_checks import check_moment
 from headcount_server.core.plan.bind_events import bind_often, bind_sources, bounded_count
+from headcount_server.core.plan.kept import EVER, Need, check_kept
 from headcount_server.core.plan.scope import BUILT_IN, Scope, subject_of
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Many, Unit
@@ -48,6 +50,9 @@ def bind_habit(scope: Scope, rule: tree.Did, habit: tree.Habit, place: str) -> n
             return nodes.All()
         if wanted > last or not sources or (at_most is not None and enough > at_most):
             return nodes.Nothing()
+        earliest = period(scope.calendar.day_of(scope.now_us), habit.unit, 1 - last)[0]
+        span = event_nodes.Days(max(earliest, FIRST_DAY), LAST_DAY, None)
+        check_kept(scope, sources, span, Need.ALL, place, rule.span)
         return behaviour_nodes.Habit(
             sources, habit.unit, last, scope.now_us, enough, at_most, wanted, often.on_days
         )
@@ -100,6 +105,7 @@ def bind_relative(scope: Scope, rule: tree.Did, relative: tree.Relative, place: 
             return nodes.All()
         if count >= INT64_MAX or not sources:
             return nodes.Nothing()
+        check_kept(scope, sources, EVER, Need.ALL, place, rule.span)
         return behaviour_nodes.DidRelative(
             sources, relative.attribute, amount, relative.duration.unit, scope.now_us, count,
             often.on_days,

@@ -11,6 +11,7 @@ from headcount_server.core.faults import Faults
 from headcount_server.core.plan import event_nodes, nodes
 from headcount_server.core.plan.aggregate_nodes import EdgePasses
 from headcount_server.core.plan.bind_events import bind_sources, is_empty
+from headcount_server.core.plan.kept import Need, check_kept
 from headcount_server.core.plan.scope import Scope
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Edge
@@ -39,7 +40,7 @@ def bind_recency(scope: Scope, rule: tree.Recency, place: str) -> nodes.Node:
     if window.empty or not sources or passing == ():
         return nodes.Nothing()
     found = [
-        _in_window(scope, rule.edge, sources, passing, inside, outside)
+        _in_window(scope, rule, place, sources, passing, inside, outside)
         for inside, outside in _pieces(scope, rule.edge, window)
     ]
     found = [node for node in found if not isinstance(node, nodes.Nothing)]
@@ -84,7 +85,8 @@ def _following(edge: Edge, low: int | None, high: int | None) -> tuple[Interval,
 
 def _in_window(
     scope: Scope,
-    edge: Edge,
+    rule: tree.Recency,
+    place: str,
     sources: tuple[event_nodes.Source, ...],
     passing: tuple[event_nodes.Source, ...] | None,
     inside: _Range,
@@ -94,11 +96,14 @@ def _in_window(
     span = event_span(inside, scope.now_us, scope.calendar)
     if is_empty(span):
         return nodes.Nothing()
+    need = Need.EDGE if passing is None else Need.ALL
+    check_kept(scope, sources, span, need, place, rule.span)
     parts: list[nodes.Node] = [event_nodes.DidAtLeast(sources, span, 1)]
     if outside is not None:
         beyond = event_span(outside, scope.now_us, scope.calendar)
         if not is_empty(beyond):
+            check_kept(scope, sources, beyond, Need.EDGE, place, rule.span)
             parts.append(nodes.Not(event_nodes.DidAtLeast(sources, beyond, 1)))
     if passing is not None:
-        parts.append(EdgePasses(edge, sources, span, passing))
+        parts.append(EdgePasses(rule.edge, sources, span, passing))
     return parts[0] if len(parts) == 1 else nodes.And(tuple(parts))

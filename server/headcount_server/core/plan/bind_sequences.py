@@ -6,6 +6,7 @@ from headcount_server.core.calendar import DAY_US, FIRST_US, HOUR_US, LAST_US
 from headcount_server.core.faults import Faults, refuse
 from headcount_server.core.plan import behaviour_nodes, event_nodes, nodes
 from headcount_server.core.plan.bind_events import bind_event_span, bind_sources, is_empty
+from headcount_server.core.plan.kept import Need, check_kept
 from headcount_server.core.plan.scope import Scope, unknown_property
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Unit
@@ -50,6 +51,9 @@ def bind_sequence(scope: Scope, rule: tree.Sequence, place: str) -> nodes.Node:
     with faults.collecting():
         span = bind_event_span(scope, rule.window or tree.Ever(), f"{place}.window")
     faults.check()
+    for step in steps:
+        read = step.sources if step.without is None else (*step.sources, step.without)
+        check_kept(scope, read, span, Need.ALL, place, rule.span)
     absent = steps.pop() if rule.steps[-1].negated else None
     if is_empty(span) or not all(step.sources for step in steps):
         return nodes.Nothing()

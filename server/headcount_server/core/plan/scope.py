@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NoReturn
 
 from headcount_server.core import windows
@@ -16,6 +18,7 @@ from headcount_server.core.windows import DayRange, InstantRange
 
 KEY = AttributeSchema("key", AttributeType.TEXT)
 KNOWN_SINCE = AttributeSchema("known_since", AttributeType.TIMESTAMP)
+NOTHING_FOLDED: Mapping[str, int] = MappingProxyType({})
 BUILT_IN = {a.name: a for a in (KEY, KNOWN_SINCE)}
 
 
@@ -36,6 +39,8 @@ class Scope:
     now: Now
     values: Values
     changes_from: int | None = None
+    # Event type with folded events -> the first day that is kept in full.
+    kept_from: Mapping[str, int] = field(default_factory=lambda: NOTHING_FOLDED)
     attributes: dict[str, AttributeSchema] = field(init=False, repr=False)
     events: dict[str, EventSchema] = field(init=False, repr=False)
 

@@ -23,6 +23,7 @@ def binder(
     parameters: Mapping[str, Value | ValueList] | None = None,
     schema: Schema | None = None,
     clock_us: int = 0,
+    kept_from: Mapping[str, int] | None = None,
 ) -> Binder:
     """What binds rules to an audience as it is; the only place that says what that takes.
 
@@ -33,6 +34,7 @@ def binder(
         parameters: what the parameters of the rules are bound to.
         schema: the one to bind to, where the audience is about to get another.
         clock_us: the time of a command about to be applied, which may end what is kept of moves.
+        kept_from: event types with folded events -> first day kept; None: as it is.
     """
     rules = {name: s.rule for name, s in audience.segments.items() if s.rule is not None}
     frozen = frozenset(name for name, s in audience.segments.items() if s.frozen is not None)
@@ -40,7 +42,10 @@ def binder(
     declared = audience.schema if schema is None else schema
     clock_us = max(clock_us, audience.clock_us)
     histories = {name: h.kept_from(clock_us) for name, h in audience.histories.items()}
-    return Binder(declared, rules, parameters or {}, now_us, limits, frozen, first_day, histories)
+    kept = audience.kept_from if kept_from is None else kept_from
+    return Binder(
+        declared, rules, parameters or {}, now_us, limits, frozen, first_day, histories, kept
+    )
 
 
 class Ask:

@@ -28,7 +28,10 @@ class AttributeDescription:
 
 @dataclass(frozen=True, slots=True)
 class EventDescription:
-    """An event type; days are ISO dates in the audience's zone, empty without events."""
+    """An event type; days are ISO dates in the audience's zone, empty without events.
+
+    ``kept_from`` is the first day kept in full, empty where all are.
+    """
 
     event: EventSchema
     event_count: int
@@ -36,6 +39,7 @@ class EventDescription:
     last_day: str
     memory_bytes: int
     dimensions: tuple[tuple[str, int], ...]
+    kept_from: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def _attribute(audience: Audience, index: AttributeIndex, value_limit: int) -> A
 
 def _event(audience: Audience, schema: EventSchema) -> EventDescription:
     store = audience.events[schema.name]
-    first, last = store.first_day, store.last_day
+    first, last, kept = store.first_day, store.last_day, store.kept_from
     return EventDescription(
         schema,
         store.event_count,
@@ -101,4 +105,5 @@ def _event(audience: Audience, schema: EventSchema) -> EventDescription:
         "" if last is None else day_date(last).isoformat(),
         sum(store.nbytes().values()),
         tuple((name, len(store.values(name))) for name in schema.dimensions),
+        "" if kept is None else day_date(kept).isoformat(),
     )

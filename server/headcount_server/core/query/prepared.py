@@ -1,8 +1,8 @@
 """Rules bound once and counted many times.
 
-Binding depends on the schema, the rules of the segments that are used, from when on changes and
-moves are kept and, where a window is in it, on ``now``. A ``Prepared`` knows what it was bound to
-and is counted only where binding anew would give the same; it holds no data of the audience.
+Binding depends on the schema, the rules of the segments that are used, from when on changes, moves
+and events are kept and, where a window is in it, on ``now``. A ``Prepared`` knows what it was bound
+to and is counted only where binding anew would give the same; it holds no data of the audience.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Prepared:
     _reachable_rule: Rule | None
     _segments_named: tuple[tuple[str, Rule | None, tuple[bool, int | None]], ...]
     _changes_from: int | None
+    _kept_from: Mapping[str, int]
 
     def fits(self, audience: Audience, now_us: int) -> bool:
         """Whether binding to the audience as it is would give the same. O(segments used)."""
@@ -46,6 +47,8 @@ class Prepared:
         if audience.schema is not self._schema or audience.reachable is not self._reachable_rule:
             return False
         if audience.changes.first_day != self._changes_from:
+            return False
+        if audience.kept_from != self._kept_from:
             return False
         for name, rule, kept_from in self._segments_named:
             segment = audience.segments.get(name)
@@ -80,6 +83,7 @@ def prepare(ask: Ask, rule: Rule) -> Prepared:
     return Prepared(
         node, reachable, ask.segments, ask.now_us if ask.depends_on_now else None,
         audience.schema, audience.reachable, named, audience.changes.first_day,
+        audience.kept_from,
     )  # fmt: skip
 
 
