@@ -21,6 +21,7 @@ COMMANDS = {  # name: what it does, for the list of commands
     "plan": "Memory, disk, start-up time and throughput to expect of a schema and sizes.",
     "counts": "Counts over gRPC of a server of its own with made-up data.",
     "watches": "What watches cost while events stream in, and how fast a change is told.",
+    "editors": "From keystroke to count: editors that type rules at once.",
     "compare": "The same questions to Headcount and to other engines, over the same files.",
 }
 

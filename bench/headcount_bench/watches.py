@@ -72,7 +72,9 @@ async def measure(address: str, count: int, events_per_s: int, seconds: float) -
         asked = rules(count)
         keys = [key async for key in _some(client)]
         recount = await _recount_s(client, asked) * 10
-        idle, _ = await _cpu(client, _written(client, keys, events_per_s, seconds / 2, deque()))
+        idle, _ = await cpu_share(
+            client, _written(client, keys, events_per_s, seconds / 2, deque())
+        )
         acknowledged: deque[tuple[int, float]] = deque()
         latencies: list[float] = []
         received = [0]
@@ -88,14 +90,18 @@ async def measure(address: str, count: int, events_per_s: int, seconds: float) -
         await asyncio.sleep(1.0)
         before = received[0]
         work = _written(client, keys, events_per_s, seconds, acknowledged)
-        cpu, took = await _cpu(client, work)
+        cpu, took = await cpu_share(client, work)
         await asyncio.sleep(1.0)
         updates = (received[0] - before) / took
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     p50 = statistics.median(latencies) if latencies else 0.0
-    p99 = statistics.quantiles(latencies, n=100)[-1] if len(latencies) > 1 else 0.0
+    p99 = (
+        statistics.quantiles(latencies, n=100, method="inclusive")[-1]
+        if len(latencies) > 1
+        else 0.0
+    )
     return WatchFigures(count, events_per_s, cpu, idle, recount, updates, 1_000 * p50, 1_000 * p99)
 
 
@@ -114,7 +120,7 @@ async def _recount_s(client: AsyncClient, asked: list[str]) -> float:
     return statistics.mean(times) / 1_000 * len(asked)
 
 
-async def _cpu(client: AsyncClient, work: Awaitable[None]) -> tuple[float, float]:
+async def cpu_share(client: AsyncClient, work: Awaitable[None]) -> tuple[float, float]:
     """Processor time over time while ``work`` is done, and how long that took."""
     before, begin = await client.get_server_status(), time.perf_counter()
     await work

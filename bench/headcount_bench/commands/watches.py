@@ -39,7 +39,7 @@ def watches(subscribers: int, counts: str, rates: str, seconds: float, as_json: 
         tempfile.TemporaryDirectory(prefix="headcount-bench-") as temporary,
         running(Path(temporary)) as address,
     ):
-        _load(address, subscribers)
+        load(address, subscribers)
         for count, rate in itertools.product(_numbers(counts), _numbers(rates)):
             figures = asyncio.run(measure(address, count, rate, seconds))
             found.append(figures)
@@ -54,7 +54,7 @@ def _numbers(text: str) -> list[int]:
     return [int(one) for one in text.split(",")]
 
 
-def _load(address: str, subscribers: int) -> None:
+def load(address: str, subscribers: int) -> None:
     """Made-up people and a year of their events up to today."""
     today = int(datetime.now(UTC).timestamp()) // _DAYS
     people, events = generate(subscribers, today)
