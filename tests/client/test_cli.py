@@ -215,6 +215,26 @@ def test_audiences(run):
     assert 'unknown key "keys"; did you mean "key"?' in wrong.err
 
 
+def test_events_kept_for_a_time(run, client):
+    Path("shop.toml").write_text("[events.buy]\nretention_days = 30\n")
+    assert run("audience", "create", "kept", "--schema", "shop.toml").code == 0
+    client.count("kept", "everyone", at_least_revision=2)  # the first fold
+    (described,) = run("audience", "describe", "kept", "--json").json
+    (event,) = described["events"]
+    assert event["event"]["retention_days"] == 30
+    assert f"30 days, from {event['kept_from']}" in run("audience", "describe", "kept").out
+    assert run("count", "kept", "did buy ever").code == 0
+    wrong = run("count", "kept", "did buy at least 2 times ever")
+    assert wrong.code == 3
+    assert f'events "buy" are kept from {event["kept_from"]} on' in wrong.err
+    Path("shop.toml").write_text("[events.buy]\nretention_days = 'x'\n")
+    assert (
+        "retention_days must be a whole number"
+        in run("audience", "update", "kept", "--schema", "shop.toml").err
+    )
+    assert run("audience", "delete", "kept").code == 0
+
+
 def test_snapshots_and_status(run, filled):
     assert run("snapshot", "create", "first", "--json").json[0]["name"] == "first"
     (listed,) = run("snapshot", "list", "--json").json

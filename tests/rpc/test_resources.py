@@ -114,6 +114,26 @@ def test_an_update_adds_and_sets_and_what_is_declared_stays(api, name):
     assert api.audience.UpdateAudience(request).audience.reachable == ""
 
 
+def test_how_long_events_are_kept_is_told_and_can_be_changed(api, name, server):
+    change = schema_pb2.Audience(name=name)
+    change.events.add(name="open", dimensions=["campaign"], retention_days=30)
+    found = api.audience.UpdateAudience(au.UpdateAudienceRequest(audience=change)).audience
+    assert [(e.name, e.retention_days) for e in found.events] == [("open", 30), ("purchase", 0)]
+    server.run(server.engine.reached(name, found.revision + 1, deadline_s=10))
+    described = api.audience.DescribeAudience(au.DescribeAudienceRequest(audience=name))
+    assert described.events[0].kept_from != ""
+    assert described.events[1].kept_from == ""
+    change.events[0].retention_days = 0
+    found = api.audience.UpdateAudience(au.UpdateAudienceRequest(audience=change)).audience
+    assert found.events[0].retention_days == 0
+    change.events[0].retention_days = -1
+    error = refused(api.audience.UpdateAudience, au.UpdateAudienceRequest(audience=change))
+    assert error.fields == ["audience.events['open'].retention_days"]
+    change.events[0].dimensions.append("link")
+    error = refused(api.audience.UpdateAudience, au.UpdateAudienceRequest(audience=change))
+    assert error.fields == ["audience.events[0]"]
+
+
 def test_an_attribute_can_not_be_declared_otherwise(api, name):
     change = schema_pb2.Audience(name=name)
     change.attributes.add(name="country", type="ATTRIBUTE_TYPE_TEXT")
