@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 from headcount_server.core.query import explain
 from headcount_server.core.rules.parser import parse
-from headcount_server.core.schema import AttributeSchema, AttributeType
+from headcount_server.core.schema import AttributeSchema, AttributeType, KeyType
 from headcount_server.core.values import from_texts
 from headcount_server.errors import HeadcountError
 
@@ -93,3 +93,35 @@ def test_the_last_campaigns_are_found_however_many_days_had_sendings(days: int) 
         told.did("other", "sent", f"{first + timedelta(days=day)}", campaign=f"c{day}")
     told.did("k", "open", "2026-03-31", campaign="long ago")
     assert told.who("did open where campaign in last 1 campaigns sent") == "k"
+
+
+def test_as_many_tests_as_there_are_may_be_asked_of_an_event() -> None:
+    told = Told().person("a").person("b")
+    told.did("a", "open", "2026-03-01", campaign="x", link="y")
+    told.did("b", "open", "2026-03-01", campaign="x", link="z")
+    told.did("b", "open", "2026-03-02", campaign="z", link="y")
+    assert told.who('did open where (at least 2 of (campaign = "x", link = "y"))') == "a"
+    assert told.who('did open where (at least 1 of (campaign = "x", link = "y"))') == "a b"
+    assert told.who('did open where (at least 3 of (campaign = "x", link = "y"))') == ""
+
+
+def test_nobody_is_among_the_first_where_nobody_has_a_value() -> None:
+    told = Told().person("a")
+    for rule in ("age in top 10%", "age in bottom 100%", "age in top 3", "age in top 0%"):
+        assert told.who(rule) == ""
+    told.person("b", age=5)
+    assert told.who("age in top 1%") == "b"
+    assert told.who("age in top 0%") == ""
+
+
+def test_ids_are_asked_for_up_to_both_ends_of_64_bits() -> None:
+    low, high = -(2**63), 2**63 - 1
+    told = Told(key=KeyType.INT64).person(low).person(high).person(0)
+    assert told.who(f"id in ({low}, {low - 1})") == str(low)
+    assert told.who(f"id in ({high}, {high + 1}, 1{'0' * 40}, -1{'0' * 40})") == str(high)
+
+
+def test_a_pattern_has_up_to_4096_characters() -> None:
+    told = Told().person("k", email="a@b.example")
+    assert told.who('email like "a' + "*" * 4_095 + '"') == "k"
+    assert told.refused('email like "a' + "*" * 4_096 + '"').reason == "PATTERN_TOO_LARGE"

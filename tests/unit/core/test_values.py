@@ -285,3 +285,20 @@ def test_messages_repeat_short_values_whole() -> None:
     longest = "x" * (cells._SHOWN_MAX - 2)
     assert cells.shown(longest) == repr(longest)
     assert cells.shown(longest + "x").endswith("…")
+
+
+def test_what_is_read_cell_by_cell_has_the_same_ends() -> None:
+    """A cell that isn't ASCII has all of its column read one by one."""
+    texts = [
+        "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "2026-03-31T09:00:00.123456Z",
+        "2026-03-31T09:00:00+23:59", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:00-00:01",
+        "2026-03-31T09:00:00+24:00", "2026-03-31T09:00:00+23:60", "2026-03-31T09:00:00.1234567Z",
+    ]  # fmt: skip
+    for more in ([], ["ü"]):
+        found, bad = read("timestamp", [*texts, *more])
+        assert bad == list(range(4, 9 + len(more)))
+        assert found[0] == datetime(1, 1, 1, tzinfo=UTC)
+        assert found[1] == datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)
+        assert found[3] == datetime(2026, 3, 30, 9, 1, tzinfo=UTC)
+        expected = ([Decimal("1.25"), None] + [None] * len(more), [1] + [2] * len(more))
+        assert read("decimal", ["1.25", "1.255", *more], 2) == expected

@@ -13,6 +13,7 @@ from headcount_server.core.events.lanes import Kind, Lane
 from headcount_server.core.events.store import EventStore
 from headcount_server.core.plan.event_nodes import Source
 from headcount_server.core.schema import EventSchema
+from pyroaring import BitMap
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -90,3 +91,10 @@ def test_events_are_forgotten_up_to_the_day_before() -> None:
     assert held.day_counts() == {2: 1, 3: 1}
     held.forget_before(2)
     assert held.day_counts() == {2: 1, 3: 1}
+
+
+def test_a_day_whose_last_event_is_erased_is_gone() -> None:
+    held = on_days([1, 2, 3])
+    held.erase(BitMap([1]))
+    assert held.day_counts() == {1: 1, 3: 1}
+    assert held.days_between(0, 9) == [1, 3]

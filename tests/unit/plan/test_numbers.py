@@ -100,3 +100,15 @@ def test_ranges_and_lists() -> None:
 def test_lists_reach_to_both_ends_of_64_bits() -> None:
     ends = [-(2**63) - 1, -(2**63), 2**63 - 1, 2**63]
     assert listed(map(Decimal, ends), 0) == (-(2**63), 2**63 - 1)
+
+
+def test_magnitudes_from_10_to_the_40th_on_are_past_everything() -> None:
+    assert floor_scaled(Decimal("9E39"), 0) == (9 * 10**39, True)
+    for literal, scale in (("1E40", 0), ("3E40", 0), ("3E36", 4)):
+        assert floor_scaled(Decimal(literal), scale) == (10**40, False)
+        assert floor_scaled(-Decimal(literal), scale) == (-(10**40), False)
+
+
+def test_listed_numbers_are_kept_up_to_both_ends_of_64_bits() -> None:
+    ends = (INT64_MIN - 1, INT64_MIN, INT64_MAX, INT64_MAX + 1)
+    assert listed(map(Decimal, ends), 0) == (INT64_MIN, INT64_MAX)

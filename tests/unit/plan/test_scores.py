@@ -59,3 +59,11 @@ def test_a_hundred_rules_with_different_weights() -> None:
     for row in rng.integers(0, 70_000, 200).tolist():
         total = sum(w for w, p in zip(weights, parts, strict=True) if row in p)
         assert (row in found) == (low <= total <= high)
+
+
+def test_a_total_may_be_asked_for_that_only_one_sum_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores, "_TOTALS_MAX", 0)
+    everyone, parts = BitMap([0, 1, 2]), [BitMap([0, 1]), BitMap([1, 2])]
+    assert scored([3, -2], parts, everyone, 3, 3) == BitMap([0])
+    assert scored([3, -2], parts, everyone, -2, -2) == BitMap([2])
+    assert scored([3, -2], parts, everyone, 4, None) == BitMap()

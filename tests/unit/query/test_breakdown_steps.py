@@ -4,6 +4,7 @@ from collections import Counter
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from headcount_server.core.commands import AttributeValues, CreateAudience, UpsertSubscribers
 from headcount_server.core.query import Ask, By, breakdown, breakdown_steps
 from headcount_server.core.rules.parser import parse
@@ -11,6 +12,7 @@ from headcount_server.core.rules.tree import Unit
 from headcount_server.core.schema import AttributeSchema, AttributeType, KeyType, Schema
 from headcount_server.core.state import State
 from headcount_server.core.values import from_integers
+from headcount_server.errors import InvalidInput
 
 COUNT = 20_000
 AGE = AttributeSchema("age", AttributeType.INTEGER)
@@ -48,3 +50,27 @@ def test_numbers_edges_and_periods_are_those_of_all_members_together():
         ("1972", int((days >= 730).sum())),
     ]  # fmt: skip
     assert len(list(breakdown_steps(ask, rule, by, None))) > 3 * COUNT // 8_192
+
+
+def small() -> Ask:
+    state = State()
+    state.apply(CreateAudience("a", Schema(KeyType.UINT32, attributes=(AGE, BORN)), 0))
+    ages = AttributeValues("age", from_integers(AGE, np.array([9, 10, 20]), None)[0])
+    state.apply(UpsertSubscribers("a", np.arange(3), (ages,), 0))
+    return Ask(state.audience("a"), 0)
+
+
+def test_an_edge_belongs_to_the_bucket_that_begins_with_it():
+    by = By("age", edges=(Decimal(10), Decimal(20)))
+    [result] = breakdown(small(), parse("everyone"), [by], None).breakdowns
+    assert [value.count for value in result.values] == [1, 1, 1]
+
+
+def test_limits_reach_from_1_to_what_is_possible_and_edges_ascend():
+    ask, rule = small(), parse("everyone")
+    most = ask.audience.limits.breakdown_values_max
+    for limit in (1, most):
+        assert breakdown(ask, rule, [By("age", limit)], None).total == 3
+    for wrong in (By("age", 0), By("age", most + 1), By("age", edges=(Decimal(1), Decimal(1)))):
+        with pytest.raises(InvalidInput):
+            breakdown(ask, rule, [wrong], None)
