@@ -170,9 +170,10 @@ def test_what_no_dump_gives_is_refused(change: dict[str, Any]) -> None:
 
 
 def test_the_row_after_the_last_of_a_dense_page_has_the_default() -> None:
-    column = Column(np.int64)
-    column.put(np.arange(256, dtype=np.uint32), np.full(256, 7, np.int64))
-    assert column.take(np.array([255, 256, 257], np.uint32)).tolist() == [7, 0, 0]
+    parts = Column(np.int64).dump()
+    column = Column.load(parts | {"pages": [{"block": 0, "values": np.full(256, 7, np.int64)}]})
+    assert column.take(np.array([255, 256], np.uint32)).tolist() == [7, 0]
+    assert column.take(np.array([256, 257, 0], np.uint32)).tolist() == [0, 0, 7]
     assert [column.get(row) for row in (255, 256, 257)] == [7, 0, 0]
 
 
