@@ -43,6 +43,12 @@ class KeywordsIndex(CodedIndex):
         """How many values each row holds, 0 where missing; spellings that fold alike are one."""
         return self._sizes_of(*self._codes.gather(rows))
 
+    def codes_of(self, rows: Rows) -> tuple[Integers, Codes]:
+        """The codes of the spellings that the rows hold, each with the place of its row in them."""
+        joined, lengths = self._codes.gather(rows)
+        owners = np.repeat(np.arange(len(lengths)), np.maximum(lengths, 0) // _CODE_BYTES)
+        return owners, joined.view("<u4")
+
     def with_size(self, low: int | None, high: int | None) -> BitMap:
         """Rows that hold from ``low`` to ``high`` values, both included; never a missing one."""
         held = self._sizes.get(self._apply_sizes, self._build_sizes)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pyroaring import BitMap
 
-from headcount_server.core import bitmaps
-from headcount_server.core.attributes.coded import CodedIndex
+from headcount_server.core.attributes.keyword import KeywordIndex
+from headcount_server.core.attributes.keywords import KeywordsIndex
 from headcount_server.core.attributes.number import NumberIndex
-from headcount_server.core.live.few_events import did_among
+from headcount_server.core.live.few_events import FewEvents
+from headcount_server.core.live.places import Mask, Places
 from headcount_server.core.plan.event_nodes import DidAtLeast
 from headcount_server.core.plan.lookup import look_up
 from headcount_server.core.plan.nodes import Leaf, NumberIn, NumberRange, TextMatch
@@ -21,10 +20,11 @@ from headcount_server.limits import INT64_MAX, INT64_MIN
 if TYPE_CHECKING:
     from headcount_server.core.audience import Audience
 
-Rows = NDArray[np.uint32]
 Integers = NDArray[np.int64]
+Ats = NDArray[np.integer]
 
 _FEW = 16_384  # of more rows the values are not read one by one
+_EACH = 8  # up to so many spellings are compared one by one
 
 
 class Few:
@@ -32,59 +32,80 @@ class Few:
 
     Args:
         audience: whose indexes are asked; not to change meanwhile.
-        rows: existing subscribers.
+        places: of existing subscribers.
     """
 
-    def __init__(self, audience: Audience, rows: BitMap) -> None:
+    def __init__(self, audience: Audience, places: Places) -> None:
         self._audience = audience
-        self.rows = rows
-        self._values: dict[str, tuple[Rows, Integers]] = {}
+        self._places = places
+        self._events = FewEvents(audience.events, places)
+        self._values: dict[str, tuple[Ats, Integers]] = {}
+        self._codes: dict[str, tuple[Ats, Ats]] = {}
 
-    def look_up(self, leaf: Leaf) -> BitMap:
-        """Those of the rows that a leaf, other than ``InSegment``, denotes; not to be modified."""
-        if not self.rows:
-            return bitmaps.EMPTY
-        if len(self.rows) <= _FEW:
+    def look_up(self, leaf: Leaf) -> int:
+        """Those of the rows that a leaf, other than ``InSegment``, denotes, as a set of places."""
+        places = self._places
+        if not len(places):
+            return 0
+        if len(places) <= _FEW:
             if isinstance(leaf, NumberRange | NumberIn):
                 return self._numbers(leaf)
             if isinstance(leaf, DidAtLeast):
-                return did_among(leaf, self._audience.events, self.rows)
+                return self._events.did(leaf)
             if isinstance(leaf, TextMatch) and leaf.attribute != "key":
                 index = self._audience.attributes[leaf.attribute]
-                if isinstance(index, CodedIndex):
+                if isinstance(index, KeywordIndex | KeywordsIndex):
                     return self._spellings(index, leaf)
-        return look_up(self._audience, leaf, self.rows) & self.rows
+        return places.set_of_rows(look_up(self._audience, leaf, places.base) & places.base)
 
-    def _numbers(self, leaf: NumberRange | NumberIn) -> BitMap:
-        some, values = self._values_of(leaf.attribute)
+    def _numbers(self, leaf: NumberRange | NumberIn) -> int:
+        at, values = self._values_of(leaf.attribute)
         if isinstance(leaf, NumberIn):
             wanted = [value for value in leaf.values if INT64_MIN <= value <= INT64_MAX]
-            return _bitmap(some[np.isin(values, np.array(wanted, np.int64))])
+            return self._set(at, np.isin(values, np.array(wanted, np.int64)))
         low = INT64_MIN if leaf.low is None else leaf.low
         high = INT64_MAX if leaf.high is None else leaf.high
         if low > INT64_MAX or high < INT64_MIN:
-            return bitmaps.EMPTY
+            return 0
         low, high = max(low, INT64_MIN), min(high, INT64_MAX)
-        return _bitmap(some[(values >= low) & (values <= high)])
+        return self._set(at, (values >= low) & (values <= high))
 
-    def _values_of(self, attribute: str) -> tuple[Rows, Integers]:
-        """The rows with a value, ascending, and the values."""
+    def _values_of(self, attribute: str) -> tuple[Ats, Integers]:
+        """The places of the rows with a value, ascending, and the values."""
         known = self._values.get(attribute)
         if known is None:
             index = self._audience.index(attribute)
             assert isinstance(index, NumberIndex)
-            some = bitmaps.to_array(self.rows & index.exists)
-            known = self._values[attribute] = (some, index.values_of_rows(some))
+            mask = self._places.nobody()
+            some = np.frombuffer((self._places.base & index.exists).to_array(), np.uint32)
+            mask[self._places.of(some)] = True
+            known = (np.flatnonzero(mask), index.values_of_rows(some))
+            self._values[attribute] = known
         return known
 
-    def _spellings(self, index: CodedIndex, leaf: TextMatch) -> BitMap:
-        held = index.spellings()
-        passing = [code for code in index.dictionary.select(leaf.test) if code < len(held)]
-        if len(passing) == 1:
-            return held[passing[0]] & self.rows
-        return bitmaps.union([held[code] & self.rows for code in passing])
+    def _spellings(self, index: KeywordIndex | KeywordsIndex, leaf: TextMatch) -> int:
+        at, codes = self._codes_of(leaf.attribute, index)
+        wanted = index.dictionary.select(leaf.test)
+        if len(wanted) > _EACH:
+            return self._set(at, np.isin(codes, np.array(wanted, np.uint32)))
+        passes = np.zeros(len(codes), np.bool_)
+        for code in wanted:
+            passes |= codes == code
+        return self._set(at, passes)
 
+    def _codes_of(self, attribute: str, index: KeywordIndex | KeywordsIndex) -> tuple[Ats, Ats]:
+        """The codes of the spellings that the rows hold, each with the place of its row."""
+        known = self._codes.get(attribute)
+        if known is None:
+            if isinstance(index, KeywordIndex):
+                known = (np.arange(len(self._places)), index.codes.take(self._places.rows))
+            else:
+                known = index.codes_of(self._places.rows)
+            self._codes[attribute] = known
+        return known
 
-def _bitmap(rows: Rows) -> BitMap:
-    """Few ascending rows: faster so than a container at a time."""
-    return BitMap(array("I", rows.astype(np.uint32, copy=False).tobytes()))
+    def _set(self, at: Ats, passes: Mask) -> int:
+        """The places of those that pass."""
+        mask = self._places.nobody()
+        mask[at[passes]] = True
+        return self._places.set_of(mask)

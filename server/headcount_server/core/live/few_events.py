@@ -2,13 +2,16 @@
 
 Counters of days that nothing is written to any more stay good from one look to the next; those of
 the newest day would be made anew for every few events, so the events themselves are looked at.
+Where many windows are asked for, all events of the rows are gathered instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
@@ -19,7 +22,60 @@ from headcount_server.core.events.lanes import Kind, Lane
 from headcount_server.core.events.select import Candidates, passing_places
 from headcount_server.core.events.spans import Window, resolve
 from headcount_server.core.events.view import EventView
-from headcount_server.core.plan.event_nodes import DidAtLeast
+from headcount_server.core.live.gathered import Gathered
+from headcount_server.core.live.places import Places
+from headcount_server.core.plan.event_nodes import DidAtLeast, Source, Span
+
+Counts = NDArray[np.unsignedinteger[Any]]
+
+
+class FewEvents:
+    """Look-ups of events among some rows of one revision of an audience.
+
+    Args:
+        views: event type -> its store.
+        places: of the rows.
+    """
+
+    def __init__(self, views: Mapping[str, EventView], places: Places) -> None:
+        self._views = views
+        self._places = places
+        self._gathered: dict[str, Gathered] = {}
+        self._counts: dict[tuple[tuple[Source, ...], Span, bool], Counts] = {}
+
+    def did(self, node: DidAtLeast) -> int:
+        """Those of the rows whom ``node`` denotes, as a set of places."""
+        places = self._places
+        if not node.sources:
+            return 0
+        key = (node.sources, node.span, node.on_days)
+        counts = self._counts.get(key)
+        if counts is None:
+            window = resolve(node.span, self._views[node.sources[0].event].calendar)
+            if window is None:
+                return 0
+            # Of each is asked, so that all of them gain credit.
+            reached = [self._of(s.event).reaches(window.low_day) for s in node.sources]
+            if not all(reached):
+                return places.set_of_rows(did_among(node, self._views, places.base))
+            counts = self._counts[key] = self._counted(node, window)
+        return places.set_of(counts >= node.count)
+
+    def _of(self, event: str) -> Gathered:
+        found = self._gathered.get(event)
+        if found is None:
+            found = self._gathered[event] = Gathered(self._views[event], self._places)
+        return found
+
+    def _counted(self, node: DidAtLeast, window: Window) -> Counts:
+        """How many events, or days with one, each row has."""
+        parts = [self._of(source.event).among(source, window) for source in node.sources]
+        at = np.concatenate([at for at, _ in parts])
+        if node.on_days:
+            days = np.concatenate([days for _, days in parts])
+            at = np.unique(np.stack((days, at.astype(np.int64))), axis=1)[1]
+        counts = np.bincount(at, minlength=len(self._places))
+        return counts.astype(np.min_scalar_type(int(counts.max())))
 
 
 def did_among(node: DidAtLeast, views: Mapping[str, EventView], rows: BitMap) -> BitMap:

@@ -6,15 +6,14 @@ thousand rules cost little more than their different conditions.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.live.few import Few
+from headcount_server.core.live.places import Places
 from headcount_server.core.live.reads import leaves
 from headcount_server.core.plan.nodes import And, AtLeast, InSegment, Node, Not, Or, Scored
 from headcount_server.core.plan.scores import scored
@@ -41,9 +40,8 @@ class Restricted:
 
     def __init__(self, audience: Audience, rows: BitMap) -> None:
         self.base = rows & audience.everyone
-        self._few = Few(audience, self.base)
-        self._places = bitmaps.to_array(self.base)
-        self._all = (1 << len(self._places)) - 1
+        self._places = Places(self.base)
+        self._few = Few(audience, self._places)
         self._known: dict[Node, int] = {}
 
     def rows(self, node: Node, segments: Mapping[str, Node]) -> BitMap:
@@ -53,7 +51,7 @@ class Restricted:
             node: the bound rule.
             segments: what the segments in it are bound to, each after those that it uses.
         """
-        return self._bitmap(self._asked(node, segments))
+        return self._places.rows_of(self._asked(node, segments))
 
     def moved(
         self, node: Node, segments: Mapping[str, Node], members: BitMap
@@ -62,10 +60,10 @@ class Restricted:
 
         Neither is to be modified.
         """
-        found, before = self._asked(node, segments), self._bits(members & self.base)
+        found, before = self._asked(node, segments), self._places.set_of_rows(members & self.base)
         if found == before:
             return bitmaps.EMPTY, bitmaps.EMPTY
-        return self._bitmap(found & ~before), self._bitmap(before & ~found)
+        return self._places.rows_of(found & ~before), self._places.rows_of(before & ~found)
 
     def _asked(self, node: Node, segments: Mapping[str, Node]) -> int:
         if segments:
@@ -83,6 +81,8 @@ class Restricted:
                 self._known[leaf] = self._set(bound)
 
     def _set(self, node: Node) -> int:
+        if isinstance(node, And | Or | Not):
+            return self._made(node)  # of rules that differ they do too, mostly
         known = self._known.get(node)
         if known is None:
             known = self._known[node] = self._made(node)
@@ -90,7 +90,7 @@ class Restricted:
 
     def _made(self, node: Node) -> int:
         if isinstance(node, Not):
-            return self._all & ~self._set(node.node)
+            return self._places.all & ~self._set(node.node)
         if isinstance(node, And):
             return self._intersection(node)
         if isinstance(node, Or):
@@ -100,18 +100,20 @@ class Restricted:
             return result
         if isinstance(node, AtLeast):
             if node.count <= 0:
-                return self._all
-            parts = [self._bitmap(self._set(part)) for part in node.nodes]
-            return self._bits(bitmaps.at_least(node.count, parts))
+                return self._places.all
+            parts = [self._places.rows_of(self._set(part)) for part in node.nodes]
+            return self._places.set_of_rows(bitmaps.at_least(node.count, parts))
         if isinstance(node, Scored):
-            parts = [self._bitmap(self._set(part)) for part in node.nodes]
-            return self._bits(scored(node.weights, parts, self.base, node.low, node.high))
+            parts = [self._places.rows_of(self._set(part)) for part in node.nodes]
+            return self._places.set_of_rows(
+                scored(node.weights, parts, self.base, node.low, node.high)
+            )
         assert not isinstance(node, InSegment), "segments are evaluated before what uses them"
-        return self._bits(self._few.look_up(node))
+        return self._few.look_up(node)
 
     def _intersection(self, node: And) -> int:
         """It ends where nobody is left."""
-        result = self._all
+        result = self._places.all
         for part in node.nodes:
             if not result:
                 break
@@ -120,20 +122,3 @@ class Restricted:
             else:
                 result &= self._set(part)
         return result
-
-    def _bits(self, rows: BitMap) -> int:
-        """Some of the rows as an integer."""
-        if not rows:
-            return 0
-        places = self._places.searchsorted(bitmaps.to_array(rows))
-        mask = np.zeros(len(self._places), np.bool_)
-        mask[places] = True
-        return int.from_bytes(np.packbits(mask, bitorder="little").tobytes(), "little")
-
-    def _bitmap(self, bits: int) -> BitMap:
-        if not bits:
-            return bitmaps.EMPTY
-        size = (len(self._places) + 7) // 8
-        packed = np.frombuffer(bits.to_bytes(size, "little"), np.uint8)
-        mask = np.unpackbits(packed, count=len(self._places), bitorder="little").view(np.bool_)
-        return BitMap(array("I", self._places[mask].tobytes()))
