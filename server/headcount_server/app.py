@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -98,7 +99,10 @@ async def run(settings: Settings) -> None:
     Raises:
         HeadcountError: it can't start, or what changed couldn't be kept at the end.
     """
+    gc.disable()  # what is loaded stays: looking for garbage in it would be in vain
     async with _serving(settings) as (engine, address):
+        gc.freeze()  # so that it isn't looked through later either, while reads wait
+        gc.enable()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, engine.request_stop, settings.grace_s)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,12 +132,11 @@ class SnapshotStore:
             DataLoss: a file is missing, damaged or of a newer format; names file and offset.
         """
         for audience in manifest.audiences:
-            parts = {file.part: self._part(manifest.name, file) for file in audience.files}
-            yield audience, parts
+            yield audience, dict(self._parts(manifest.name, audience.files))
 
     def load_common(self, manifest: Manifest) -> dict[str, Any]:
         """The parts that belong to no audience. Raises as ``load`` does. O(bytes)."""
-        return {file.part: self._part(manifest.name, file) for file in manifest.files}
+        return dict(self._parts(manifest.name, manifest.files))
 
     def verify(self, name: str) -> Report:
         """Reads every file of a snapshot and tells what is damaged.
@@ -237,15 +237,33 @@ class SnapshotStore:
         names = self._files.names(self._directory)
         return [name for name in names if _NAME.fullmatch(name) and not name.endswith(_TMP)]
 
+    def _parts(self, name: str, files: Sequence[FileEntry]) -> Iterator[tuple[str, Any]]:
+        """The parts in files; while one is decoded, a thread reads and checks the next."""
+        with ThreadPoolExecutor(1, "headcount-load") as thread:
+            ahead = [thread.submit(self._payload, name, file) for file in files[:1]]
+            for number, file in enumerate(files):
+                payload = ahead.pop().result()
+                if number + 1 < len(files):
+                    ahead.append(thread.submit(self._payload, name, files[number + 1]))
+                yield file.part, self._decoded(name, file, payload)
+
     def _part(self, name: str, file: FileEntry) -> Any:
+        return self._decoded(name, file, self._payload(name, file))
+
+    def _payload(self, name: str, file: FileEntry) -> memoryview:
+        """What a file holds, checked; hardly holds the GIL."""
         path = self._directory / name / file.file
         data = self._read(path)
         if digest(data) != file.digest:
             envelope.unwrap(data, str(path))  # names the place where it is damaged
             raise DataLoss(f"{path} is whole, but not the file of this snapshot", file=str(path))
+        return envelope.unwrap(data, str(path))
+
+    def _decoded(self, name: str, file: FileEntry, payload: memoryview) -> Any:
         try:
-            return values.decode(envelope.unwrap(data, str(path)))
+            return values.decode(payload)
         except DataLoss as error:
+            path = self._directory / name / file.file
             raise DataLoss(f"{path}: {error.message}", file=str(path)) from error
 
     def _read(self, path: Path) -> bytes:

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from headcount_server.core.attributes import bins, make_index
+from headcount_server.core.attributes import bins, make_index, number
 from headcount_server.core.attributes.number import NumberIndex
 from headcount_server.core.schema import AttributeSchema, AttributeType
 from headcount_server.core.values import ValueColumn
@@ -113,3 +113,31 @@ def test_a_bin_of_several_values_with_most_of_the_rows_is_lopsided() -> None:
     assert not of([LEAST, 5, 6], [0, 2_000, 0])
     assert of([LEAST, 5, 7], [0, 2_000, 0])
     assert not of([LEAST, 5, 9], [0, 1_000, 0])
+
+
+@pytest.mark.parametrize("pending_max", [20, 200])
+@pytest.mark.parametrize("seed", range(6))
+def test_numbers_written_for_long_without_a_read_are_found_all_the_same(
+    seed: int, pending_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the changes are applied to the bins, or the bins are left to the next read."""
+    monkeypatch.setattr(number, "_PENDING_MAX", pending_max)
+    monkeypatch.setattr(bins, "_EXACT_MAX", 5)
+    dice = Random(seed)
+    values = [dice.randint(0, 400) for _ in range(dice.choice([300, 2_000]))]
+    index = number_index(values)
+    for step in range(40):
+        if dice.random() < 0.3:
+            low = dice.randint(0, 450)
+            expected = BitMap([row for row, value in enumerate(values) if low <= value <= 450])
+            assert index.range(low, 450) == expected
+        rows = sorted(dice.sample(range(len(values)), dice.choice([1, 15, 100])))
+        given = [450 if step % 2 else dice.randint(0, 450) for _ in rows]
+        for row, value in zip(rows, given, strict=True):
+            values[row] = value
+        present = np.ones(len(rows), np.bool_)
+        column = ValueColumn(AttributeType.INTEGER, np.array(given, np.int64), present)
+        index.write(np.array(rows, np.uint32), column)
+    for low in range(0, 451, 25):
+        expected = BitMap([row for row, value in enumerate(values) if low <= value <= low + 40])
+        assert index.range(low, low + 40) == expected

@@ -281,28 +281,36 @@ class NumberIndex(AttributeIndex):
             self._parts[part] = after if kept else Derived()
         self._derived = self._derived.after(change, len(change.lost) + len(change.got))
         if self._derived.pending > _PENDING_MAX:
-            if self._derived.is_rooted() and self._derived.pending * 2 < len(self.exists):
-                self._bins()
-            else:
-                self._derived = Derived()
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Apply what was collected; bins to be chosen anew are left to reads and to settling."""
+        is_small = self._derived.is_rooted() and self._derived.pending * 2 < len(self.exists)
+        if not is_small or self._is_worn(self._derived.get(self._followed, self._build)):
+            self._derived = Derived()
 
     def _bins(self) -> Bins:
         return self._derived.get(self._apply, self._build).bins
 
     def _apply(self, state: _State, changes: list[_Change]) -> _State:
-        held, count = state.bins, state.changes
+        if (state.changes + _size(changes)) * 2 > len(self.exists):
+            return self._build()
+        followed = self._followed(state, changes)
+        return self._build() if self._is_worn(followed) else followed
+
+    def _followed(self, state: _State, changes: list[_Change]) -> _State:
+        """The same bins after changes."""
+        held = state.bins
         keys: list[NDArray[np.uint64]] = []
         for change in changes:
             keys.append(held.keys(change.old, change.lost))
             keys.append(held.keys(change.new, change.got))
-            count += max(len(change.lost), len(change.got))
+        return _State(held.toggled(keys), state.changes + _size(changes))
+
+    def _is_worn(self, state: _State) -> bool:
+        """Whether so much changed that bins are to be chosen anew."""
         size = len(self.exists)
-        if count * 2 > size:
-            return self._build()
-        changed = held.toggled(keys)
-        if count * 16 > size and changed.is_lopsided():
-            return self._build()
-        return _State(changed, count)
+        return state.changes * 2 > size or (state.changes * 16 > size and state.bins.is_lopsided())
 
     def _build(self) -> _State:
         return finish(self._building())
@@ -354,3 +362,7 @@ def _one_of(values: Integers, wanted: Integers) -> NDArray[np.bool_]:
     """Which of the values stand in ``wanted`` (ascending, at least one)."""
     places = np.minimum(np.searchsorted(wanted, values), len(wanted) - 1)
     return wanted[places] == values
+
+
+def _size(changes: Sequence[_Change]) -> int:
+    return sum(max(len(change.lost), len(change.got)) for change in changes)

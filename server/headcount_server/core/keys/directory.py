@@ -302,7 +302,7 @@ class KeyDirectory:
             self._table = RowTable(self._table_hashes)
             if self.key_type is not KeyType.UINT32:
                 rows = to_array(self._everyone)
-                self._table.insert(self._table_hashes(rows), rows)
+                self._table.fill(self._table_hashes(rows), rows)
         return self._table
 
     def _table_hashes(self, rows: Rows) -> NDArray[np.uint64]:

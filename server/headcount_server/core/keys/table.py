@@ -26,6 +26,8 @@ _REMOVED = np.uint32(2**32 - 2)
 _SEGMENT = 4096  # entries; splitting one takes a fraction of a millisecond
 _LOAD_MAX = int(_SEGMENT * 0.7)  # entries in use, removed ones included
 _DEPTH_MAX = 32  # leading bits; more can't be needed by fewer than 2^32 rows
+_FILLED = _SEGMENT // 2 + _SEGMENT // 8  # entries of a segment, most of which are filled at once
+_FILL_ROWS = 1 << 18
 _OFFSET_SHIFT = np.uint64(8)  # the place in a segment comes from bits 8 to 19
 
 
@@ -104,6 +106,22 @@ class RowTable:
             self._make_room(hashes[part])
             self._place(hashes[part], rows[part])
 
+    def fill(self, hashes: Hashes, rows: Rows) -> None:
+        """Add rows to an empty table, each with its hash; far cheaper than ``insert`` for many.
+
+        The segments are made before, of a size at which none has to be split. O(rows).
+        """
+        assert not bool(self._used.any()), "only an empty table is filled"
+        least = (len(rows) // _FILLED).bit_length()
+        depth = next((d for d in (least, least + 1) if d and self._fits(hashes, d)), 0)
+        if depth:
+            self._reserve(depth)
+            for start in range(0, len(rows), _FILL_ROWS):
+                part = slice(start, start + _FILL_ROWS)
+                self._place(hashes[part], rows[part])
+        else:
+            self.insert(hashes, rows)
+
     def remove(self, hashes: Hashes, rows: Rows) -> None:
         """Take out rows that are stored, each with its hash."""
         bases, offsets = self._start(hashes)
@@ -122,6 +140,22 @@ class RowTable:
         """Bytes of memory."""
         arrays = (self._pool, self._tags, self._directory, self._used, self._depths)
         return sum(array.nbytes for array in arrays)
+
+    def _fits(self, hashes: Hashes, depth: int) -> bool:
+        """Whether no segment would be too full if all had that depth."""
+        counts = np.bincount((hashes >> np.uint64(64 - depth)).astype(np.int64))
+        return int(counts.max(initial=0)) <= _LOAD_MAX
+
+    def _reserve(self, depth: int) -> None:
+        """Make empty segments, one for each value of the leading bits."""
+        count = 1 << depth
+        self._depth = depth
+        self._directory = np.arange(count)
+        self._pool = np.full(count * _SEGMENT, _FREE, np.uint32)
+        self._tags = np.zeros(count * _SEGMENT, np.uint16)
+        self._segments = count
+        self._used = np.zeros(count, np.int64)
+        self._depths = np.full(count, depth, np.int64)
 
     def _segments_of(self, hashes: Hashes) -> NDArray[np.int64]:
         if not self._depth:

@@ -1,0 +1,34 @@
+"""The table of keys: filled at once it finds what one grown bit by bit finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from headcount_server.core.keys.table import RowTable
+
+
+@pytest.mark.parametrize("count", [0, 1, 2_559, 2_560, 20_000, 163_000])
+def test_a_table_filled_at_once_finds_what_one_grown_bit_by_bit_finds(count: int) -> None:
+    dice = np.random.default_rng(count)
+    hashes = dice.integers(0, 2**64, count + 500, dtype=np.uint64)
+    rows = np.arange(count, dtype=np.uint32)
+    filled, grown = RowTable(lambda at: hashes[at]), RowTable(lambda at: hashes[at])
+    filled.fill(hashes[:count], rows)
+    grown.insert(hashes[:count], rows)
+    for table in (filled, grown):
+        table.insert(hashes[count : count + 300], np.arange(count, count + 300, dtype=np.uint32))
+        table.remove(hashes[:count:3], rows[::3])
+    same = lambda places, found: hashes[found] == hashes[places]  # noqa: E731
+    expected = np.arange(count + 500)
+    expected[:count:3] = -1
+    expected[count + 300 :] = -1
+    assert filled.find(hashes, same).tolist() == expected.tolist()
+    assert grown.find(hashes, same).tolist() == expected.tolist()
+
+
+def test_a_table_of_hashes_that_share_their_leading_bits_is_filled_all_the_same() -> None:
+    hashes = np.arange(10_000, dtype=np.uint64) << np.uint64(30)
+    table = RowTable(lambda at: hashes[at])
+    table.fill(hashes, np.arange(10_000, dtype=np.uint32))
+    found = table.find(hashes, lambda places, rows: hashes[rows] == hashes[places])
+    assert found.tolist() == list(range(10_000))
