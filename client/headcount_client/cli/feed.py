@@ -17,6 +17,7 @@ from headcount_client.results.members import WatchResponse
 from headcount_client.values import Key
 
 RECONNECT_S = 30.0
+_LOOK_S = 0.2  # a signal that comes just before a wait is only seen after it
 _PAUSE_S = 0.5
 _GONE = ("UNAVAILABLE", "CANCELLED")  # codes of a server that goes
 _BROKEN = ("UNKNOWN", "INTERNAL")  # and of a connection that breaks, where no server says why
@@ -61,7 +62,7 @@ class Feed:
         while True:
             with self._changed:
                 while not self._newest and not self._has_ended:
-                    self._changed.wait()
+                    self._changed.wait(_LOOK_S)
                 if not self._newest:
                     if self._error is not None:
                         raise self._error

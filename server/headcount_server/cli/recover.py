@@ -14,7 +14,10 @@ from headcount_server.engine.salvage import Salvage
 from headcount_server.errors import HeadcountError
 
 
-@click.command(epilog="Example:  headcount recover --data ./audiences --accept-loss")
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example:  headcount recover --data ./audiences --accept-loss",
+)
 @click.option(
     "--data",
     metavar="DIR",

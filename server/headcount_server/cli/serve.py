@@ -70,7 +70,8 @@ class _SyncWhen(click.ParamType):
 
 
 @click.command(
-    epilog="Example:  headcount serve --data ./audiences --listen 0.0.0.0:7070 --snapshot-every 15m"
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example:  headcount serve --data ./audiences --listen 0.0.0.0:7070 --snapshot-every 15m",
 )
 @click.option(
     "--data",

@@ -13,7 +13,10 @@ from headcount_server.app import verify as reports_on
 from headcount_server.storage.snapshots import Report
 
 
-@click.command(epilog="Example:  headcount snapshot verify --data ./audiences")
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example:  headcount snapshot verify --data ./audiences",
+)
 @click.option(
     "--data",
     metavar="DIR",
