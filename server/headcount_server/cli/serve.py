@@ -71,7 +71,7 @@ class _SyncWhen(click.ParamType):
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example:  headcount serve --data ./audiences --listen 0.0.0.0:7070 --snapshot-every 15m",
+    epilog="Example:  headcount serve --data ./audiences --listen 0.0.0.0:7070 --sync off",
 )
 @click.option(
     "--data",
