@@ -71,7 +71,7 @@ class _SyncWhen(click.ParamType):
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example:  headcount serve --data ./audiences --listen 0.0.0.0:7070 --sync off",
+    epilog="Example:  headcount serve --data ./data --listen 0.0.0.0:7070 --snapshot-every 15m",
 )
 @click.option(
     "--data",
