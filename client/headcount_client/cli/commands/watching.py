@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
@@ -70,6 +72,9 @@ def watch(
     parameters = parameters_argument(params)
     names = [*texts, *segments]
     view = _view(target, audience, names, len(texts), members)
+    if threading.current_thread() is threading.main_thread():
+        # What a shell starts in the background is told to ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with target.client() as client, view:
             follow(
