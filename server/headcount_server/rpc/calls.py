@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
@@ -57,10 +58,16 @@ class Call:
 
 
 class Threads:
-    """A thread or two for work that would keep other calls waiting; it holds the GIL in slices."""
+    """Threads for work that would keep other calls waiting.
+
+    A thread or two read what is long, and hold the interpreter in slices. Others do what leaves the
+    interpreter alone: one fewer than there are processors, so that calls have one to themselves.
+    """
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="headcount-rpc")
+        beside = max((os.cpu_count() or 1) - 1, 1)
+        self._apart = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="headcount-apart")
 
     async def run(self, size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of ``work``, done here if ``size`` (bytes to read) is small."""
@@ -69,9 +76,14 @@ class Threads:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, lambda: work(*args, **kwargs))
 
+    async def apart(self, work: Callable[[], None]) -> None:
+        """Returns when work is done that lets go of the interpreter; raises what it raises."""
+        await asyncio.get_running_loop().run_in_executor(self._apart, work)
+
     def close(self) -> None:
         """Drops what hasn't begun; O(1)."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._apart.shutdown(wait=False, cancel_futures=True)
 
 
 def require(**fields: object) -> None:

@@ -48,7 +48,7 @@ class QueryService(WatchCalls):
     def __init__(self, engine: Engine, threads: Threads) -> None:
         super().__init__(engine, threads)
         self._counts = KeptCounts(engine)
-        self._slices = Slices(engine)
+        self._slices = Slices(engine, threads)
 
     async def count(
         self, request: query_service_pb2.CountRequest, call: Call

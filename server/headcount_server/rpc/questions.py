@@ -279,11 +279,14 @@ class Stopwatch:
 
     def stamp(self, response: Any, ask: Ask) -> None:
         """Fill in what every answer tells."""
-        self.tell(response, ask.audience, ask.now_us)
+        self._tell(response, ask.audience_size, ask.revision, ask.now_us)
 
     def tell(self, response: Any, audience: Audience, now_us: int) -> None:
         """Fill in what every answer about an audience tells."""
+        self._tell(response, audience.subscriber_count, audience.revision, now_us)
+
+    def _tell(self, response: Any, audience_size: int, revision: int, now_us: int) -> None:
         set_duration(response.engine_duration, time.perf_counter_ns() - self._start_ns)
-        response.audience_size = audience.subscriber_count
-        response.revision = audience.revision
+        response.audience_size = audience_size
+        response.revision = revision
         set_time(response.as_of_time, now_us)

@@ -8,14 +8,15 @@ the next erasure, which drops all such spellings.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from headcount_server.core import bitmaps
+from headcount_server.core import bitmaps, unlocked
 from headcount_server.core.attributes.base import AttributeIndex
 from headcount_server.core.attributes.postings import (
     GROUPED_MAX,
@@ -26,10 +27,11 @@ from headcount_server.core.attributes.postings import (
     toggled,
 )
 from headcount_server.core.schema import AttributeSchema
-from headcount_server.core.steps import Steps, finish
+from headcount_server.core.steps import Steps, apart, finish
 from headcount_server.core.texts import Dictionary, TextTest
 
 _PENDING_MAX = 1 << 18  # changes collected before they are applied, read or not
+_PORTION_NS = 20e6  # of work that is done apart; whoever asked may go away between two
 
 Codes = NDArray[np.uint32]
 
@@ -66,9 +68,13 @@ class CodedIndex(AttributeIndex):
                 held.setdefault(value, []).append(rows)
         return [(text, bitmaps.union(held[value])) for value, text in shown.items()]
 
-    @abstractmethod
     def counts(self, members: BitMap) -> list[tuple[str, int]]:
         """How many of the members hold each value, without zeros; in order of first writing."""
+        return finish(self.counting(members))
+
+    @abstractmethod
+    def counting(self, members: BitMap) -> Steps[list[tuple[str, int]]]:
+        """As ``counts``; a step for some of the values, apart, or for some of the members."""
 
     @abstractmethod
     def _pairs(self) -> Iterator[tuple[Codes, Codes]]:
@@ -84,6 +90,17 @@ class CodedIndex(AttributeIndex):
             yield
             return
         yield from held.settling(lambda: self._postings, self._building())
+
+    def _shared(self, members: BitMap, values: Sequence[BitMap]) -> Steps[list[int]]:
+        """How many members each of some bitmaps has, apart and in portions of some milliseconds."""
+        counts: list[int] = []
+        each_ns = unlocked.containers(members) * unlocked.COUNT_NS
+        portion = 1 + int(_PORTION_NS // (each_ns + 1))
+        for start in range(0, len(values), portion):
+            some = values[start : start + portion]
+            work = partial(unlocked.shared_counts, members, some)
+            counts += yield from apart(work, len(some) * each_ns)
+        return counts
 
     def _passing(self, test: TextTest) -> list[BitMap]:
         """The rows of each spelling that passes and that somebody holds."""

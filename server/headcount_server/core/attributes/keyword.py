@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pyroaring import BitMap
 
-from headcount_server.core import bitmaps
+from headcount_server.core import bitmaps, unlocked
 from headcount_server.core.attributes.base import Rows, ascending
 from headcount_server.core.attributes.coded import CodedIndex, Codes
 from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.postings import Derived, make_keys
 from headcount_server.core.columns import Column
 from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.steps import Steps, apart
 from headcount_server.core.texts import Dictionary, TextTest, fold
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 
 NO_CODE = 2**32 - 1
 
-_GATHER_NS = 6  # to look up and count the code of one member
-_CONTAINER_NS = 700  # to intersect one container of a spelling, about
+# Nanoseconds, about: to look up and count the code of one member, to find a container of a
+# spelling, to look for a row of it among many members, to compare one of few members with it.
+_CODE_NS, _CONTAINER_NS, _ROW_NS, _FEW_NS = 9, 20, 1, 0.16
+_MANY = 1 / 16  # share of the rows from which members are words, of which one is seen at once
+_CHUNK = 1 << 16  # members whose codes are counted in one step
 
 
 class KeywordIndex(CodedIndex):
@@ -40,16 +45,22 @@ class KeywordIndex(CodedIndex):
         """The rows of ``select``: spellings of one string each have no row in common."""
         return Pieces(tuple(self._passing(test)))
 
-    def counts(self, members: BitMap) -> list[tuple[str, int]]:
+    def counting(self, members: BitMap) -> Steps[list[tuple[str, int]]]:
         """As said there; by bitmaps where spellings are few, else by the members' codes."""
         held = self.spellings()
         if len(members) >= len(self.exists) and self.exists.issubset(members):
             return self._named(np.array(list(map(len, held))))
-        containers = 1 + len(self.exists) // 65_536
-        if len(members) * _GATHER_NS < len(held) * containers * _CONTAINER_NS:
-            codes = self.codes.take(bitmaps.to_array(members & self.exists))
-            return self._named(np.bincount(codes, minlength=len(held)))
-        return self._named(np.array([rows.intersection_cardinality(members) for rows in held]))
+        if len(members) * _CODE_NS > self._bitmaps_ns(len(members)):
+            return self._named(np.array((yield from self._shared(members, held)), np.int64))
+        among = members & self.exists
+        cost_ns = len(among) * unlocked.LIST_NS
+        rows = yield from apart(partial(unlocked.to_array, among), cost_ns)
+        counts = np.zeros(len(held), np.int64)
+        for start in range(0, len(rows), _CHUNK):
+            codes = self.codes.take(rows[start : start + _CHUNK])
+            counts += np.bincount(codes, minlength=len(held))
+            yield
+        return self._named(counts)
 
     def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
         """Rows that would get another spelling of the value they have."""
@@ -84,6 +95,14 @@ class KeywordIndex(CodedIndex):
     def dump(self) -> dict[str, Any]:
         """Plain data; the same contents give the same data."""
         return {"spellings": self.dictionary.dump(), "codes": self.codes.dump()}
+
+    def _bitmaps_ns(self, members: int) -> float:
+        """What it costs to intersect the bitmap of each spelling with so many members."""
+        held = len(self.spellings())
+        found_ns = held * unlocked.containers(self.exists) * _CONTAINER_NS
+        if members >= len(self.exists) * _MANY:
+            return found_ns + len(self.exists) * _ROW_NS
+        return found_ns + held * members * _FEW_NS
 
     def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
         new = np.full(len(rows), NO_CODE, np.uint32)

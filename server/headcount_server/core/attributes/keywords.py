@@ -16,6 +16,7 @@ from headcount_server.core.attributes.coded import CodedIndex, Codes
 from headcount_server.core.attributes.postings import Derived, Keys, grouped, make_keys
 from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.steps import Steps
 from headcount_server.core.texts import Dictionary, fold
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
@@ -33,11 +34,13 @@ class KeywordsIndex(CodedIndex):
         self._codes = RaggedColumn()  # rows that hold something -> bytes of their codes
         self._sizes: Derived[list[BitMap], BitMap] = Derived()  # number of values -> rows
 
-    def counts(self, members: BitMap) -> list[tuple[str, int]]:
-        """How many of the members hold each value, without zeros; in order of first writing."""
+    def counting(self, members: BitMap) -> Steps[list[tuple[str, int]]]:
+        """As said there."""
         # A row may hold several spellings of one value, so bitmaps are united before counting.
-        found = ((text, rows.intersection_cardinality(members)) for text, rows in self.values())
-        return [(text, count) for text, count in found if count]
+        values = self.values()
+        counts = yield from self._shared(members, [rows for _, rows in values])
+        named = zip(values, counts, strict=True)
+        return [(text, count) for (text, _), count in named if count]
 
     def sizes(self, rows: Rows) -> NDArray[np.int64]:
         """How many values each row holds, 0 where missing; spellings that fold alike are one."""

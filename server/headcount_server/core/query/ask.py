@@ -60,6 +60,10 @@ class Ask:
         within: a rule and-ed at the root of every count and of reachable; None: everyone.
         limits: of the server.
 
+    Attributes:
+        revision: of the audience, that the answers reflect.
+        audience_size: how many subscribers it had then.
+
     Raises:
         InvalidRule: ``within`` can't be bound.
     """
@@ -73,6 +77,8 @@ class Ask:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.audience = audience
+        self.revision = audience.revision
+        self.audience_size = audience.subscriber_count
         self.now_us = now_us
         self.parameters = parameters or {}
         self.within = within

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from headcount_server.core import bitmaps
+from headcount_server.core import unlocked
 from headcount_server.core.attributes import AttributeIndex, BooleanIndex, NumberIndex
 from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
@@ -24,7 +25,7 @@ from headcount_server.core.query.spellings import spelt_number, spelt_period, sp
 from headcount_server.core.rules.names import nearest
 from headcount_server.core.rules.tree import Rule, Unit
 from headcount_server.core.schema import AttributeSchema, AttributeType
-from headcount_server.core.steps import Steps, finish
+from headcount_server.core.steps import Steps, apart, finish
 from headcount_server.errors import InvalidInput, Violation
 
 Integers = NDArray[np.int64]
@@ -178,7 +179,7 @@ def _counts(
     index: AttributeIndex, by: By, rows: BitMap, calendar: Calendar
 ) -> Steps[list[tuple[str, int]]]:
     if isinstance(index, KeywordIndex | KeywordsIndex):
-        return list(index.counts(rows))
+        return (yield from index.counting(rows))
     if isinstance(index, BooleanIndex):
         return [("true" if value else "false", count) for value, count in index.counts(rows)]
     assert isinstance(index, NumberIndex)
@@ -221,7 +222,8 @@ def _tallied(
 ) -> Steps[Counter[int]]:
     """How many of the rows have each value, or each of what values are converted to."""
     tally: Counter[int] = Counter()
-    present = bitmaps.to_array(rows & index.exists)
+    among = rows & index.exists
+    present = yield from apart(partial(unlocked.to_array, among), len(among) * unlocked.LIST_NS)
     for start in range(0, len(present), _CHUNK_ROWS):
         values = index.values_of_rows(present[start : start + _CHUNK_ROWS])
         if convert is not None:
