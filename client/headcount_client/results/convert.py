@@ -96,7 +96,7 @@ def _dataclass_reader(cls: type[Any]) -> Read:
         if not plan and names:
             fields = message.DESCRIPTOR.fields_by_name
             plan.extend((name, _field_reader(fields[name])) for name in names)
-        return cls(*[read_field(message) for _, read_field in plan])
+        return cls(**{name: read_field(message) for name, read_field in plan})
 
     return read
 

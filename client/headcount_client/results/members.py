@@ -2,104 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from headcount_client.results.answers import Answer, SequenceOf
 from headcount_client.results.queries import QuestionError, TextSpan
-from headcount_client.results.times import milliseconds
 from headcount_client.values import Key
 
 
 @dataclass(frozen=True, slots=True)
-class ListMembersResponse:
+class ListMembersResponse(Answer):
     """Answer of ListMembers.
 
     Attributes:
         keys: keys, ascending: strings by their UTF-8 bytes, integers by number.
         next_page_token: token of the next page; empty on the last one.
         total: how many match in all.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     keys: tuple[Key, ...]
     next_page_token: str
     total: int
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
 
 
 @dataclass(frozen=True, slots=True)
-class ExportMembersResponse:
+class ExportMembersResponse(Answer):
     """A part of an export.
 
     Attributes:
         keys: keys, in no particular order.
         roaring: A piece of the bitmap; the pieces in their order are the whole.
         total: how many match in all; in the first message.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     keys: tuple[Key, ...]
     roaring: bytes
     total: int
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
 
 
 @dataclass(frozen=True, slots=True)
-class SampleMembersResponse:
+class SampleMembersResponse(Answer, SequenceOf[Key]):
     """Answer of SampleMembers.
 
     Attributes:
         keys: keys; all members where there are no more than asked for.
         total: how many match in all.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     keys: tuple[Key, ...]
     total: int
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
 
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self.keys)
-
-    def __getitem__(self, index: int) -> Key:
-        return self.keys[index]
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
+    def _parts(self) -> tuple[Key, ...]:
+        return self.keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +92,7 @@ class BreakdownResult:
 
 
 @dataclass(frozen=True, slots=True)
-class BreakdownResponse:
+class BreakdownResponse(Answer):
     """Answer of Breakdown.
 
     Attributes:
@@ -146,30 +100,17 @@ class BreakdownResponse:
         reachable: how many of them can be reached.
         base_total: how many the base has.
         breakdowns: one for each `by`, in their order.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     total: int
     reachable: int
     base_total: int
     breakdowns: tuple[BreakdownResult, ...]
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
 
     @property
     def values(self) -> tuple[BreakdownValue, ...]:
         """The values of the first attribute that was asked for."""
         return self.breakdowns[0].values
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,31 +138,18 @@ class OverlapRegion:
 
 
 @dataclass(frozen=True, slots=True)
-class OverlapResponse:
+class OverlapResponse(Answer):
     """Answer of Overlap.
 
     Attributes:
         rows: A row for each rule; on the diagonal is the rule's own count.
         regions: on request, every region but that of nobody's, by falling number of rules.
         union_count: how many match at least one rule.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     rows: tuple[OverlapRow, ...]
     regions: tuple[OverlapRegion, ...]
     union_count: int
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,36 +191,17 @@ class MatchResult:
 
 
 @dataclass(frozen=True, slots=True)
-class MatchSubscriberResponse:
+class MatchSubscriberResponse(Answer, SequenceOf[MatchResult]):
     """Answer of MatchSubscriber.
 
     Attributes:
         results: one for each question in their order, or for each segment by name.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     results: tuple[MatchResult, ...]
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
 
-    def __len__(self) -> int:
-        return len(self.results)
-
-    def __iter__(self) -> Iterator[MatchResult]:
-        return iter(self.results)
-
-    def __getitem__(self, index: int) -> MatchResult:
-        return self.results[index]
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
+    def _parts(self) -> tuple[MatchResult, ...]:
+        return self.results
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from headcount_client.results.times import milliseconds
+from headcount_client.results.answers import Answer, SequenceOf
 from headcount_client.values import Key
 
 
@@ -30,36 +29,17 @@ class ForecastPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class ForecastResponse:
+class ForecastResponse(Answer, SequenceOf[ForecastPoint]):
     """Answer of Forecast; iterating gives its points.
 
     Attributes:
         points: one for now, then one for the end of each day after today.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     points: tuple[ForecastPoint, ...]
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
 
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def __iter__(self) -> Iterator[ForecastPoint]:
-        return iter(self.points)
-
-    def __getitem__(self, index: int) -> ForecastPoint:
-        return self.points[index]
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
+    def _parts(self) -> tuple[ForecastPoint, ...]:
+        return self.points
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +58,7 @@ class DiffPart:
 
 
 @dataclass(frozen=True, slots=True)
-class DiffResponse:
+class DiffResponse(Answer):
     """Answer of Diff.
 
     Attributes:
@@ -87,10 +67,6 @@ class DiffResponse:
         both: who matches both.
         only_old: who matches the old version alone, and would be lost.
         only_new: who matches the new version alone, and would be won.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     old_total: int
@@ -98,12 +74,3 @@ class DiffResponse:
     both: DiffPart
     only_old: DiffPart
     only_new: DiffPart
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)

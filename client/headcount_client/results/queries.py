@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from headcount.v1 import rule_pb2
 
-from headcount_client.results.times import milliseconds
+from headcount_client.results.answers import Answer, SequenceOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class WaterfallStep:
 
 
 @dataclass(frozen=True, slots=True)
-class CountResponse:
+class CountResponse(Answer):
     """Answer of Count.
 
     Attributes:
@@ -48,24 +46,11 @@ class CountResponse:
         reachable: how many of them can be reached; equal to `total` where the schema names no
             rule for it.
         waterfall: on request: from everyone through each part of the rule to the reachable.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     total: int
     reachable: int
     waterfall: tuple[WaterfallStep, ...]
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,36 +113,17 @@ class QuestionCount:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchCountResponse:
+class BatchCountResponse(Answer, SequenceOf[QuestionCount]):
     """Answer of BatchCount.
 
     Attributes:
         results: one for each question, in their order.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     results: tuple[QuestionCount, ...]
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
 
-    def __len__(self) -> int:
-        return len(self.results)
-
-    def __iter__(self) -> Iterator[QuestionCount]:
-        return iter(self.results)
-
-    def __getitem__(self, index: int) -> QuestionCount:
-        return self.results[index]
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
+    def _parts(self) -> tuple[QuestionCount, ...]:
+        return self.results
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +174,7 @@ class ExplainNode:
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainResponse:
+class ExplainResponse(Answer):
     """Answer of Explain.
 
     Attributes:
@@ -216,29 +182,16 @@ class ExplainResponse:
         reachable: how many of them can be reached.
         root: the root of the rule.
         incomplete: conditions that were left out.
-        audience_size: every existing subscriber of the audience.
-        revision: revision that the answer reflects.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     total: int
     reachable: int
     root: ExplainNode | None
     incomplete: tuple[RuleFault, ...]
-    audience_size: int
-    revision: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
 
 
 @dataclass(frozen=True, slots=True)
-class CountStreamResponse:
+class CountStreamResponse(Answer):
     """The answer to a question on a slot.
 
     Attributes:
@@ -248,12 +201,8 @@ class CountStreamResponse:
         reachable: how many of them can be reached.
         error: set where the rule can't be answered; then the counts mean nothing.
         incomplete: of a tolerant question, what was left out and why.
-        revision: revision that the answer reflects.
         root: on request, the root of the rule; absent where a tolerant question's text has no
             finished condition.
-        audience_size: every existing subscriber of the audience.
-        as_of_time: the time that was taken for now.
-        engine_duration: time spent in the engine.
     """
 
     slot: int
@@ -262,16 +211,7 @@ class CountStreamResponse:
     reachable: int
     error: QuestionError | None
     incomplete: tuple[RuleFault, ...]
-    revision: int
     root: ExplainNode | None
-    audience_size: int
-    as_of_time: datetime | None
-    engine_duration: timedelta | None
-
-    @property
-    def engine_ms(self) -> float:
-        """Time spent in the engine, in milliseconds."""
-        return milliseconds(self.engine_duration)
 
 
 @dataclass(frozen=True, slots=True)
