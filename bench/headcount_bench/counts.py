@@ -16,7 +16,8 @@ from pathlib import Path
 from headcount_client.client import Client
 from headcount_client.demo.loading import AUDIENCE, SCHEMA, load_events, load_people
 from headcount_client.demo.people import generate
-from headcount_client.demo.server import running
+
+from headcount_bench.serving import serving
 
 LAST_DAY = (date(2026, 6, 30) - date(1970, 1, 1)).days
 AS_OF = datetime(2026, 6, 29, 22, tzinfo=UTC)  # midnight in Berlin; a date costs another call
@@ -77,8 +78,8 @@ def measure(subscribers: int, repeats: int, data: Path | None) -> tuple[Loaded, 
     """
     with (
         tempfile.TemporaryDirectory(prefix="headcount-bench-") as temporary,
-        running(data or Path(temporary)) as address,
-        Client(address, timeout_s=600) as client,
+        serving(data or Path(temporary)) as server,
+        Client(server.address, timeout_s=600) as client,
     ):
         loaded = _load(client, subscribers)
         return loaded, [_count(client, rule, repeats) for rule in RULES]

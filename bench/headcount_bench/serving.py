@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -12,11 +10,11 @@ from pathlib import Path
 
 import psutil
 from headcount_client.client import Client
+from headcount_client.demo.server import ServerDidNotStart, running
 
 from headcount_bench.faults import FAILED, UNREACHABLE, BenchFault
 
 REACH_S = 3.0
-_STOP_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +67,9 @@ def serving(data: Path, options: Sequence[str] = ()) -> Generator[Server]:
     Raises:
         BenchFault: it didn't start; what it said is on standard error.
     """
-    command = [sys.executable, "-m", "headcount_client", "serve", "--data", str(data)]
-    command += ["--listen", "127.0.0.1:0", "--log-level", "warning", *options]
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line.strip():
-            raise BenchFault(f"the server didn't start (it ended with {process.wait()})", FAILED)
-        yield Server(line.split()[-1], process.pid, time.perf_counter() - begin)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with running(data, options) as started:
+            yield Server(started.address, started.pid, time.perf_counter() - begin)
+    except ServerDidNotStart as error:
+        raise BenchFault(str(error), FAILED) from None

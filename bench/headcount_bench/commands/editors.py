@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from headcount_client.demo.server import running
 from rich.console import Console
 from rich.table import Table
 
 from headcount_bench.commands.watches import load
 from headcount_bench.editors import EditorFigures, measure
 from headcount_bench.machine import describe_machine
+from headcount_bench.serving import serving
 
 
 @click.command()
@@ -34,11 +34,11 @@ def editors(subscribers: int, count: int, keys_per_s: float, seconds: float, as_
     """
     with (
         tempfile.TemporaryDirectory(prefix="headcount-bench-") as temporary,
-        running(Path(temporary)) as address,
+        serving(Path(temporary)) as server,
     ):
-        load(address, subscribers)
-        asyncio.run(measure(address, count, keys_per_s, min(seconds, 5.0)))  # first asks
-        figures = asyncio.run(measure(address, count, keys_per_s, seconds))
+        load(server.address, subscribers)
+        asyncio.run(measure(server.address, count, keys_per_s, min(seconds, 5.0)))  # first asks
+        figures = asyncio.run(measure(server.address, count, keys_per_s, seconds))
     if as_json:
         stamp = {"time": datetime.now(UTC).isoformat(), **describe_machine()}
         click.echo(json.dumps({**stamp, "subscribers": subscribers, **figures.as_dict()}))

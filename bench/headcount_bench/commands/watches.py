@@ -13,11 +13,11 @@ import click
 from headcount_client.client import Client
 from headcount_client.demo.loading import AUDIENCE, SCHEMA, load_events, load_people
 from headcount_client.demo.people import generate
-from headcount_client.demo.server import running
 from rich.console import Console
 from rich.table import Table
 
 from headcount_bench.machine import describe_machine
+from headcount_bench.serving import serving
 from headcount_bench.watches import WatchFigures, measure
 
 _DAYS = 86_400
@@ -37,11 +37,11 @@ def watches(subscribers: int, counts: str, rates: str, seconds: float, as_json: 
     found: list[WatchFigures] = []
     with (
         tempfile.TemporaryDirectory(prefix="headcount-bench-") as temporary,
-        running(Path(temporary)) as address,
+        serving(Path(temporary)) as server,
     ):
-        load(address, subscribers)
+        load(server.address, subscribers)
         for count, rate in itertools.product(_numbers(counts), _numbers(rates)):
-            figures = asyncio.run(measure(address, count, rate, seconds))
+            figures = asyncio.run(measure(server.address, count, rate, seconds))
             found.append(figures)
             if as_json:
                 stamp = {"time": datetime.now(UTC).isoformat(), **describe_machine()}

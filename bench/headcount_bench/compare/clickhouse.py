@@ -201,14 +201,8 @@ class _ClickHouse(Dialect):
         return f"NOT ifNull({condition}, 0)"
 
     def sequence(self, ask: Sequence) -> str:
-        """The next second event after each first one, by an as-of join."""
-        a = self.step(ask.first, ask.first_where, ask)
-        b = self.step(ask.then, ask.then_where, ask)
-        late = f" WHERE b.time <= a.time + {ask.within_us}" if ask.within_us is not None else ""
-        return (
-            f"SELECT DISTINCT a.id FROM ({a}) a ASOF JOIN ({b}) b"
-            f" ON a.id = b.id AND a.time <= b.time{late}"
-        )
+        """By an as-of join."""
+        return self.next_after(ask)
 
 
 class _Bitmaps:

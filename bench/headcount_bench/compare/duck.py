@@ -140,14 +140,8 @@ class _Duck(Dialect):
         return f"len(s.{ask.attribute}) > 0"
 
     def sequence(self, ask: Sequence) -> str:
-        """The next second event after each first one, by an as-of join."""
-        a = self.step(ask.first, ask.first_where, ask)
-        b = self.step(ask.then, ask.then_where, ask)
-        late = f" WHERE b.time <= a.time + {ask.within_us}" if ask.within_us is not None else ""
-        return (
-            f"SELECT DISTINCT a.id FROM ({a}) a ASOF JOIN ({b}) b"
-            f" ON a.id = b.id AND b.time >= a.time{late}"
-        )
+        """By an as-of join."""
+        return self.next_after(ask)
 
     def _known(self, ask: OneOf | HasAny) -> tuple[str, ...]:
         return tuple(value for value in ask.values if value in self._values[ask.attribute])

@@ -166,6 +166,16 @@ class Dialect:
             f" ON a.id = b.id AND b.time >= a.time{late}"
         )
 
+    def next_after(self, ask: Sequence) -> str:
+        """The same for engines with as-of joins: the next second event after each first one."""
+        a = self.step(ask.first, ask.first_where, ask)
+        b = self.step(ask.then, ask.then_where, ask)
+        late = f" WHERE b.time <= a.time + {ask.within_us}" if ask.within_us is not None else ""
+        return (
+            f"SELECT DISTINCT a.id FROM ({a}) a ASOF JOIN ({b}) b"
+            f" ON a.id = b.id AND a.time <= b.time{late}"
+        )
+
     def step(self, event: str, where: Where, ask: Sequence) -> str:
         """The events of a step: id and time."""
         tests = [f"day BETWEEN {ask.days.first} AND {ask.days.last}", *self.passing(where)]

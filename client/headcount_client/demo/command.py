@@ -79,7 +79,7 @@ def demo(once: bool, data: Path | None, subscribers: int) -> None:
             signal.signal(signal.SIGTERM, _interrupt)
         try:
             say("Starting a server …")
-            address = stack.enter_context(running(folder))
+            address = stack.enter_context(running(folder)).address
             client = stack.enter_context(Client(address, timeout_s=120))
             say(f"It answers on {address} and keeps its data in {folder}.\n")
             _load(client, subscribers)
