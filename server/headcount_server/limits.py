@@ -19,6 +19,7 @@ SEQUENCE_STEPS_MAX = 8  # longer chains are journeys, not rules
 REGEX_MEMORY_MAX = 4 << 20  # bytes of a compiled pattern and its scratch; 20 ms to find out
 NUMBER_DIGITS_MAX = 1_000  # of one literal of a rule; a value has 19, arithmetic is quadratic
 SNAPSHOTS_KEPT_DEFAULT = 3
+LOAD_THREADS = 2  # of a start; each holds one file of a snapshot, and more wait for the GIL
 LOG_SEGMENT_BYTES_DEFAULT = 64 << 20  # what a segment takes before another is begun
 SNAPSHOT_LOG_BYTES_DEFAULT = 256 << 20  # log after which a snapshot is taken: a minute of replay
 ERASURE_DAYS_DEFAULT = 7  # in which snapshots and log from before an erasure are removed

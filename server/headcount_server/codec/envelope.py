@@ -45,23 +45,37 @@ def unwrap(data: bytes, name: str) -> memoryview:
     Raises:
         DataLoss: the file is damaged (``metadata['offset']`` is where), or newer than this program.
     """
-    view = memoryview(data)
-    length = _payload_bytes(view, name)
-    end = HEADER_BYTES + length
-    count = -(-length // BLOCK_BYTES)
-    if len(view) != end + 4 * count + 4:
-        what = f"has {len(view)} bytes where {end + 4 * count + 4} belong"
-        damaged(name, min(len(view), end + 4 * count + 4), what)
-    sums = view[end : end + 4 * count]
-    if bytes(view[end + 4 * count :]) != _checksum(sums):
+    payload = payload_of(data, name)
+    end = HEADER_BYTES + len(payload)
+    sums = memoryview(data)[end:-4]
+    if bytes(memoryview(data)[-4:]) != _checksum(sums):
         damaged(name, end, "has damaged checksums")
     expected = np.frombuffer(sums, "<u4").tolist()
-    payload = view[HEADER_BYTES:end]
     for i, (block, crc) in enumerate(zip(_blocks(payload), expected, strict=True)):
         if zlib.crc32(block) != crc:
             offset = HEADER_BYTES + i * BLOCK_BYTES
             damaged(name, offset, f"is damaged within the {len(block)} bytes from offset {offset}")
     return payload
+
+
+def payload_of(data: bytes, name: str) -> memoryview:
+    """The payload of a file whose digest was found good, a view of ``data``. O(1).
+
+    Args:
+        data: the whole file; the checksums of its blocks aren't looked at.
+        name: as for ``unwrap``.
+
+    Raises:
+        DataLoss: the header or the length is wrong, or newer than this program.
+    """
+    view = memoryview(data)
+    length = _payload_bytes(view, name)
+    end = HEADER_BYTES + length
+    size = end + 4 * (-(-length // BLOCK_BYTES)) + 4
+    if len(view) != size:
+        what = f"has {len(view)} bytes where {size} belong"
+        damaged(name, min(len(view), size), what)
+    return view[HEADER_BYTES:end]
 
 
 def damaged(name: str, offset: int, what: str) -> NoReturn:

@@ -60,7 +60,7 @@ def encode_in_pieces(value: Any) -> Iterator[bytes]:
 
 
 def decode(data: bytes | memoryview) -> Any:
-    """The plain data of bytes; its arrays are new, writable and aligned. O(bytes).
+    """The plain data of bytes; its arrays are aligned, and may be read-only. O(bytes).
 
     Raises:
         DataLoss: the bytes are cut short, have bytes to spare, or hold what ``encode`` never gives.
@@ -164,7 +164,10 @@ def _read_array(data: bytes) -> NDArray[Any]:
     array = np.frombuffer(data, dtype, offset=_ARRAY_HEADER.size)
     if dtype.kind == "b" and bool((array.view(np.uint8) > 1).any()):
         raise DataLoss("an array of booleans holds something else")
-    return array.astype(dtype.newbyteorder("="), copy=True)
+    # The memory is that of ``data``, made for this array alone; what an extension's bytes begin at
+    # and the header before the elements keep it aligned.
+    native = array.astype(dtype.newbyteorder("="), copy=False)
+    return native if native.flags.aligned else native.copy()
 
 
 def _list(items: list[Any]) -> Any:

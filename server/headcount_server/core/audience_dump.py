@@ -5,7 +5,8 @@ Parts are what snapshots keep as files. The same contents give the same parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pyroaring import BitMap
@@ -22,11 +23,15 @@ from headcount_server.core.plan.scope import KNOWN_SINCE
 from headcount_server.core.producers import Producers
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.plain import RULE, SCHEMA
+from headcount_server.core.schema import AttributeSchema, EventSchema
 from headcount_server.core.segments import Segment
 from headcount_server.errors import DataLoss
 from headcount_server.limits import Limits
 
 Parts = dict[str, Any]
+Job = Callable[[], None]
+Run = Callable[[Mapping[str, Job]], None]
+"""Does jobs, by name, in any order or at the same time; raises what the first that fails does."""
 
 
 class FrozenAudience:
@@ -91,19 +96,30 @@ def dump_audience(audience: Audience) -> Parts:
     return dict(FrozenAudience(audience).parts())
 
 
-def load_audience(parts: Mapping[str, Any], limits: Limits) -> Audience:
+def one_by_one(jobs: Mapping[str, Job]) -> None:
+    """A ``Run`` that does them in their order."""
+    for job in jobs.values():
+        job()
+
+
+def load_audience(parts: Mapping[str, Any], limits: Limits, run: Run = one_by_one) -> Audience:
     """The audience that ``dump_audience`` gave.
 
+    Args:
+        parts: each is asked for once.
+        limits: of the server.
+        run: does the jobs, each of which asks for one part and loads it.
+
     Raises:
-        DataLoss: a part is missing or isn't what was dumped.
+        DataLoss: a part is missing, isn't what was dumped, or belongs to nothing.
     """
     try:
-        return _load(parts, limits)
+        return _load(parts, limits, run)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataLoss(f"an audience can't be read: {error!r}") from error
 
 
-def _load(parts: Mapping[str, Any], limits: Limits) -> Audience:
+def _load(parts: Mapping[str, Any], limits: Limits, run: Run) -> Audience:
     head = parts["audience"]
     schema = SCHEMA.decode(head["schema"])
     audience = Audience(head["name"], schema, head["create_time_us"], limits)
@@ -111,30 +127,51 @@ def _load(parts: Mapping[str, Any], limits: Limits) -> Audience:
     audience.schema_version = head["schema_version"]
     audience.next_order = head["next_order"]
     audience.reachable = parse(schema.reachable, limits) if schema.reachable else None
-    audience.keys = KeyDirectory.load(parts["keys"], limits)
-    audience.known_since = load_index(KNOWN_SINCE, parts["known_since"])
     audience.changes = Changes.load(parts["changes"])
     audience.changes.first_day = head.get("changes_from")
     if "producers" in parts:
         audience.producers = Producers.load(parts["producers"]["producers"], limits)
-    for attribute in schema.attributes:
-        part = parts[f"attribute.{attribute.name}"]
-        audience.attributes[attribute.name] = load_index(attribute, part)
-    for event in schema.events:
-        audience.events[event.name] = EventStore.load(
-            event, audience.calendar, parts[f"event.{event.name}"], audience.buckets
-        )
+    jobs = _jobs(audience, parts, limits)
+    moves = sorted(name for name in parts if name.startswith("history."))
+    unknown = set(parts) - {"audience", "changes", "producers", *jobs, *moves}
+    if unknown:
+        raise DataLoss(f"nothing in the schema has a part {min(unknown)!r}")
+    run(jobs)
     audience.note_kept()
     for part in head["segments"]:
         segment = _load_segment(part)
         audience.segments[segment.name] = segment
     audience.clock_us = head.get("clock_us", audience.create_time_us)
-    for name, part in parts.items():
-        if name.startswith("history."):
-            _load_history(audience, part)
+    for name in moves:
+        _load_history(audience, parts[name])
     histories.resume(audience, limits)
     _check(audience)
     return audience
+
+
+def _jobs(audience: Audience, parts: Mapping[str, Any], limits: Limits) -> dict[str, Job]:
+    """What loads the structures that have nothing in common, each by the name of its part."""
+
+    def keys() -> None:
+        audience.keys = KeyDirectory.load(parts["keys"], limits)
+
+    def known_since() -> None:
+        audience.known_since = load_index(KNOWN_SINCE, parts["known_since"])
+
+    def attribute(schema: AttributeSchema, part: str) -> None:
+        audience.attributes[schema.name] = load_index(schema, parts[part])
+
+    def event(schema: EventSchema, part: str) -> None:
+        audience.events[schema.name] = EventStore.load(
+            schema, audience.calendar, parts[part], audience.buckets
+        )
+
+    jobs: dict[str, Job] = {"keys": keys, "known_since": known_since}
+    for one in audience.schema.attributes:
+        jobs[f"attribute.{one.name}"] = partial(attribute, one, f"attribute.{one.name}")
+    for one in audience.schema.events:
+        jobs[f"event.{one.name}"] = partial(event, one, f"event.{one.name}")
+    return jobs
 
 
 def _load_history(audience: Audience, part: Parts) -> None:

@@ -16,7 +16,13 @@ import numpy as np
 
 from headcount_server.core import retention
 from headcount_server.core.audience import Audience
-from headcount_server.core.audience_dump import FrozenAudience, dump_audience, load_audience
+from headcount_server.core.audience_dump import (
+    FrozenAudience,
+    Run,
+    dump_audience,
+    load_audience,
+    one_by_one,
+)
 from headcount_server.core.commands import (
     Applied,
     Command,
@@ -182,13 +188,17 @@ class State:
         """One audience as plain data, a part for each structure (see ``audience_dump``)."""
         return dump_audience(self.audience(name))
 
-    def load_audience(self, parts: Mapping[str, Any]) -> Audience:
+    def load_audience(self, parts: Mapping[str, Any], run: Run = one_by_one) -> Audience:
         """Takes an audience that ``dump_audience`` gave; one of the same name is replaced.
+
+        Args:
+            parts: each is asked for once, from within the jobs given to ``run`` or by itself.
+            run: does jobs that have nothing in common, at the same time or not; see ``Run``.
 
         Raises:
             DataLoss: a part is missing or isn't what was dumped; nothing changed.
         """
-        audience = load_audience(parts, self.limits)
+        audience = load_audience(parts, self.limits, run)
         self.audiences[audience.name] = audience
         return audience
 

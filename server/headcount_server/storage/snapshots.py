@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,18 +124,37 @@ class SnapshotStore:
             raise DataLoss(f'{path} is of a snapshot "{manifest.name}"', file=str(path))
         return manifest
 
-    def load(self, manifest: Manifest) -> Iterator[tuple[AudienceEntry, dict[str, Any]]]:
-        """The audiences of a snapshot with their parts, one after the other. O(bytes).
+    def load(self, manifest: Manifest) -> Iterator[tuple[AudienceEntry, Mapping[str, Any]]]:
+        """The audiences of a snapshot with their parts, one after the other.
 
-        Raises:
-            DataLoss: a file is missing, damaged or of a newer format; names file and offset.
+        A part is read from its file, checked and decoded when it is asked for, each time anew, in
+        any thread; O(bytes) then. DataLoss is raised where the file is missing, damaged or of a
+        newer format, and names file and offset.
         """
         for audience in manifest.audiences:
-            yield audience, dict(self._parts(manifest.name, audience.files))
+            yield audience, _StoredParts(self, manifest.name, audience.files)
 
-    def load_common(self, manifest: Manifest) -> dict[str, Any]:
-        """The parts that belong to no audience. Raises as ``load`` does. O(bytes)."""
-        return dict(self._parts(manifest.name, manifest.files))
+    def load_common(self, manifest: Manifest) -> Mapping[str, Any]:
+        """The parts that belong to no audience, as those of ``load``."""
+        return _StoredParts(self, manifest.name, manifest.files)
+
+    def part(self, name: str, file: FileEntry) -> Any:
+        """What a file of a snapshot holds, checked. O(bytes), most of it without the GIL.
+
+        Raises:
+            DataLoss: as said of ``load``.
+        """
+        path = self._directory / name / file.file
+        data = self._read(path)
+        if digest(data) != file.digest:
+            envelope.unwrap(data, str(path))  # names the place where it is damaged
+            raise DataLoss(f"{path} is whole, but not the file of this snapshot", file=str(path))
+        try:
+            return values.decode(envelope.payload_of(data, str(path)))
+        except DataLoss as error:
+            if "file" in error.metadata:
+                raise
+            raise DataLoss(f"{path}: {error.message}", file=str(path)) from error
 
     def verify(self, name: str) -> Report:
         """Reads every file of a snapshot and tells what is damaged.
@@ -152,7 +170,7 @@ class SnapshotStore:
         faults: list[str] = []
         for file in manifest.all_files:
             try:
-                self._part(name, file)
+                self.part(name, file)
             except DataLoss as error:
                 faults.append(error.message)
         count = 1 + len(manifest.all_files)
@@ -237,35 +255,6 @@ class SnapshotStore:
         names = self._files.names(self._directory)
         return [name for name in names if _NAME.fullmatch(name) and not name.endswith(_TMP)]
 
-    def _parts(self, name: str, files: Sequence[FileEntry]) -> Iterator[tuple[str, Any]]:
-        """The parts in files; while one is decoded, a thread reads and checks the next."""
-        with ThreadPoolExecutor(1, "headcount-load") as thread:
-            ahead = [thread.submit(self._payload, name, file) for file in files[:1]]
-            for number, file in enumerate(files):
-                payload = ahead.pop().result()
-                if number + 1 < len(files):
-                    ahead.append(thread.submit(self._payload, name, files[number + 1]))
-                yield file.part, self._decoded(name, file, payload)
-
-    def _part(self, name: str, file: FileEntry) -> Any:
-        return self._decoded(name, file, self._payload(name, file))
-
-    def _payload(self, name: str, file: FileEntry) -> memoryview:
-        """What a file holds, checked; hardly holds the GIL."""
-        path = self._directory / name / file.file
-        data = self._read(path)
-        if digest(data) != file.digest:
-            envelope.unwrap(data, str(path))  # names the place where it is damaged
-            raise DataLoss(f"{path} is whole, but not the file of this snapshot", file=str(path))
-        return envelope.unwrap(data, str(path))
-
-    def _decoded(self, name: str, file: FileEntry, payload: memoryview) -> Any:
-        try:
-            return values.decode(payload)
-        except DataLoss as error:
-            path = self._directory / name / file.file
-            raise DataLoss(f"{path}: {error.message}", file=str(path)) from error
-
     def _read(self, path: Path) -> bytes:
         try:
             return self._files.read(path)
@@ -275,6 +264,27 @@ class SnapshotStore:
                 file=str(path),
                 offset="0",
             ) from error
+
+
+class _StoredParts(Mapping[str, Any]):
+    """The parts in some files of a snapshot, each read when it is asked for."""
+
+    def __init__(self, store: SnapshotStore, name: str, files: Sequence[FileEntry]) -> None:
+        self._store = store
+        self._name = name
+        self._files = {file.part: file for file in files}
+
+    def __getitem__(self, part: str) -> Any:
+        return self._store.part(self._name, self._files[part])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __contains__(self, part: object) -> bool:
+        return part in self._files
 
 
 class SnapshotWriter:

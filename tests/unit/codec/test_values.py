@@ -49,11 +49,12 @@ def test_plain_data_come_back_and_give_the_same_bytes_again(value):
     assert values.encode(values.decode(data)) == data
 
 
-def test_arrays_that_are_read_belong_to_the_reader():
-    array = values.decode(values.encode(np.arange(3)))
-    array[0] = 7
-    assert array.tolist() == [7, 1, 2]
-    assert array.flags.aligned
+def test_arrays_that_are_read_are_aligned_and_don_t_follow_the_bytes_they_were_read_from():
+    data = bytearray(b"\0" * 3 + values.encode([np.arange(3), np.ones(1, "|b1"), np.arange(2.0)]))
+    for array in (arrays := values.decode(memoryview(data)[3:])):
+        assert array.flags.aligned
+    data[:] = b"\0" * len(data)
+    assert [array.tolist() for array in arrays] == [[0, 1, 2], [True], [0.0, 1.0]]
 
 
 def test_big_endian_and_strided_arrays_are_written_like_any_other():

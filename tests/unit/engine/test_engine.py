@@ -415,6 +415,21 @@ async def test_damage_stops_the_start_and_nothing_is_written_over_it():
     assert files.names(DATA / "snapshots") == ["a"]
 
 
+@running
+async def test_of_two_damaged_files_the_first_is_named():
+    files = MemoryFiles()
+    store = memory_store(files)
+    engine = await started(store)
+    await engine.write(create())
+    await engine.snapshot("a")
+    entries = files.root.entries["data"].entries["snapshots"].entries["a"].entries
+    entries["0001.keys"][50] ^= 1
+    entries["0001.known_since"][50] ^= 1
+    for _ in range(20):  # threads read them in any order
+        with pytest.raises(DataLoss, match=r"a/0001\.keys.*offset 32"):
+            await Engine(State(), store, clock()).start()
+
+
 # --- restore --------------------------------------------------------------------------------------
 
 

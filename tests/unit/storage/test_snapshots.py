@@ -63,7 +63,8 @@ def take(store, name, revision=1, audiences=("shop",)):
 
 
 def revisions(store, manifest):
-    return {a.name: parts["audience"]["revision"] for a, parts in store.load(manifest)}
+    """Of every audience, all of whose parts are read."""
+    return {a.name: dict(parts)["audience"]["revision"] for a, parts in store.load(manifest)}
 
 
 def test_what_was_written_is_loaded(store):
