@@ -1,8 +1,12 @@
 """Counts that build nothing against plain evaluation, at densities where the order matters."""
 
+from unittest.mock import patch
+
 import numpy as np
+from headcount_server.core import bitmaps
 from headcount_server.core.audience import Audience
 from headcount_server.core.commands import AttributeValues, UpsertSubscribers
+from headcount_server.core.plan import words
 from headcount_server.core.plan.evaluate import Evaluation, plain
 from headcount_server.core.plan.intersect import Operand, in_order
 from headcount_server.core.plan.nodes import And, AtLeast, Not, NumberIn, NumberRange, Or, TextMatch
@@ -105,3 +109,37 @@ def test_an_order_has_every_operand_and_begins_with_one_that_is_not_negated(size
     assert sorted(map(id, ordered)) == sorted(map(id, operands))
     if not all(operand.negated for operand in operands):
         assert not ordered[0].negated
+
+
+@settings(max_examples=100, deadline=None)
+@given(NODES, st.none() | NODES)
+def test_counts_by_words_are_those_of_plain_evaluation(node, reachable):
+    expected = plain(AUDIENCE, node)
+    reached = expected if reachable is None else expected & plain(AUDIENCE, reachable)
+    other = None if reachable is None else optimise(reachable)
+    with patch.multiple(words, _COUNT=-(10**9)):
+        for _ in range(3):
+            found = Evaluation(AUDIENCE).count_reachable(optimise(node), other)
+            assert found == (len(expected), len(reached))
+
+
+def test_counts_by_words_follow_writes_and_erasures():
+    audience = _audience()
+    letters = [TextMatch("letter", OneOf(frozenset({x}), frozenset())) for x in LETTERS]
+    nodes = [
+        And((Or(tuple(letters[1:5])), Not(NumberRange("small", 3, 12)))),
+        And((Not(letters[0]), Not(letters[2]), Not(NumberRange("small", 0, 0)))),
+    ]
+    random = np.random.default_rng(1)
+    with patch.multiple(words, _COUNT=-(10**9)):
+        for _ in range(4):
+            for node in nodes * 3:
+                assert Evaluation(audience).count(node) == len(plain(audience, node))
+            assert audience.words.nbytes
+            audience.erase(BitMap(random.choice(bitmaps.to_array(audience.everyone), 500)))
+            assert not audience.words.nbytes
+            for node in nodes * 3:
+                assert Evaluation(audience).count(node) == len(plain(audience, node))
+            keys = np.unique(random.integers(0, 400_000, 300)).astype(np.int64)  # new blocks too
+            column = ValueColumn(AttributeType.KEYWORD, ["c"] * len(keys), np.ones(len(keys), bool))
+            audience.upsert(UpsertSubscribers("a", keys, (AttributeValues("letter", column),), 0))

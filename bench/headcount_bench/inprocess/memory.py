@@ -20,7 +20,7 @@ def by_index(audience: Audience) -> dict[str, int]:
         found[f"events.{name}"] = sum(store.nbytes().values())
     found["changes"] = audience.changes.nbytes
     found["roll-ups"] = audience.buckets.nbytes
-    found["results"] = audience.lookups.nbytes
+    found["results"] = audience.lookups.nbytes + audience.words.nbytes
     return found
 
 

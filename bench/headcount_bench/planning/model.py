@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from headcount_client.schema import from_toml
 from headcount_server.core.events.cache import BUDGET_BYTES as ROLL_UP_BYTES
-from headcount_server.core.plan.lookup_cache import BUDGET_BYTES as RESULT_BYTES
+from headcount_server.core.plan.lookup_cache import BUDGET_BYTES as ROWS_BYTES
+from headcount_server.core.plan.words import BUDGET_BYTES as WORDS_BYTES
 from headcount_server.core.schema import AttributeType, EventSchema, KeyType, Schema
 from headcount_server.limits import SNAPSHOT_LOG_BYTES_DEFAULT, SNAPSHOTS_KEPT_DEFAULT
 from headcount_server.rpc.schemas import schema_of
@@ -92,7 +93,7 @@ def forecast(demand: Demand, known: Coefficients) -> Forecast:
     memory = _parts(demand, known, "memory")
     disk = _parts(demand, known, "disk")
     count = demand.subscribers
-    for name, most in (("roll-ups", ROLL_UP_BYTES), ("results", RESULT_BYTES)):
+    for name, most in (("roll-ups", ROLL_UP_BYTES), ("results", ROWS_BYTES + WORDS_BYTES)):
         grown = _at(count, known, lambda one, n=name: one.memory[n] / one.subscribers) * count
         memory[name] = min(grown, most)
     overhead = _at(count, known, lambda one: one.resident_bytes - sum(one.memory.values()))

@@ -32,6 +32,7 @@ from headcount_server.core.keys import KeyDirectory
 from headcount_server.core.live.touched import Touched
 from headcount_server.core.plan.lookup_cache import LookupCache
 from headcount_server.core.plan.scope import KNOWN_SINCE
+from headcount_server.core.plan.words import WordForms
 from headcount_server.core.producers import Producers
 from headcount_server.core.rules.tree import Rule
 from headcount_server.core.schema import AttributeType, Schema
@@ -87,6 +88,7 @@ class Audience:
         self.next_order = 0  # place of the next event in the audience's write order
         self.buckets = BucketCache()
         self.lookups = LookupCache()
+        self.words = WordForms()
         self._found: dict[int, tuple[Keys, NDArray[np.int64]]] = {}  # by the keys' identity
         self._listeners: list[Touched] = []
         self.clock_us = create_time_us  # the latest time that a command bore
@@ -252,6 +254,7 @@ class Audience:
             store.erase(rows)
         self.changes.erase(rows)
         self.lookups.clear()
+        self.words.clear()
         for history in self.histories.values():
             history.erase(rows)
         for name, segment in self.segments.items():

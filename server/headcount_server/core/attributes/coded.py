@@ -51,7 +51,7 @@ class CodedIndex(AttributeIndex):
 
     def select(self, test: TextTest) -> BitMap:
         """Rows of which some spelling passes. O(values asked) for OneOf, else O(spellings)."""
-        return bitmaps.union(self._passing(test))
+        return bitmaps.union(self.passing(test))
 
     def spellings(self) -> list[BitMap]:
         """Code -> rows that hold the spelling; not to be modified."""
@@ -102,7 +102,7 @@ class CodedIndex(AttributeIndex):
             counts += yield from apart(work, len(some) * each_ns)
         return counts
 
-    def _passing(self, test: TextTest) -> list[BitMap]:
+    def passing(self, test: TextTest) -> list[BitMap]:
         """The rows of each spelling that passes and that somebody holds."""
         held = self.spellings()
         codes = (code for code in self.dictionary.select(test) if code < len(held))

@@ -43,7 +43,7 @@ class KeywordIndex(CodedIndex):
 
     def pieces(self, test: TextTest) -> Pieces:
         """The rows of ``select``: spellings of one string each have no row in common."""
-        return Pieces(tuple(self._passing(test)))
+        return Pieces(tuple(self.passing(test)))
 
     def counting(self, members: BitMap) -> Steps[list[tuple[str, int]]]:
         """As said there; by bitmaps where spellings are few, else by the members' codes."""

@@ -8,6 +8,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.events import counters
 from headcount_server.core.events.counters import Counter
 from headcount_server.core.events.lanes import Kind, Lane
@@ -16,6 +17,7 @@ from headcount_server.core.events.spans import Window, resolve
 from headcount_server.core.events.view import EventView
 from headcount_server.core.plan.event_nodes import DidAtLeast
 
+_TERMS_MAX = 3  # kept answers that the days beside the longest range are held against
 _FEW = 4_096  # candidates that are looked up one by one rather than by making new buckets
 _MANY_EVENTS = 50  # … where the buckets would be made of that many events a candidate
 
@@ -42,8 +44,20 @@ def evaluate(
     if within is not None and _is_cheaper_alone(lane, window, ranges, within):
         return _of_candidates(lane, window, node.count, within)
     small = [lane.day(day, window.low_us, window.high_us) for day in edges]
-    result = _reached(lane, ranges, small, node.count)
+    result = _reached(lane, ranges, small, node.count).rows()
     return result if within is None else result & within
+
+
+def as_a_sum(node: DidAtLeast, views: Mapping[str, EventView]) -> Pieces:
+    """The rows of ``evaluate``: those of the longest range of days, which are kept, and others."""
+    chosen = [views[source.event] for source in node.sources]
+    window = resolve(node.span, chosen[0].calendar) if chosen else None
+    if window is None:
+        return Pieces(())
+    lane = Lane(chosen, node.sources, _kind(node))
+    edges, ranges = pieces(lane, window)
+    small = [lane.day(day, window.low_us, window.high_us) for day in edges]
+    return _reached(lane, ranges, small, node.count)
 
 
 def pieces(lane: Lane, window: Window) -> tuple[list[int], list[tuple[int, int]]]:
@@ -76,25 +90,36 @@ def _kind(node: DidAtLeast) -> Kind:
 
 def _reached(
     lane: Lane, ranges: Sequence[tuple[int, int]], small: list[Counter], count: int
-) -> BitMap:
+) -> Pieces:
     """The rows whose counts in the ranges and the ``small`` counters add up to ``count``."""
-    if lane.kind is Kind.DID:
-        parts = [counters.members(counter) for counter in small]
-        return bitmaps.union([*parts, *(counters.members(lane.range(*r)) for r in ranges)])
     longest = max(ranges, key=lambda r: r[1] - r[0], default=None)
-    if longest is None:
-        return counters.at_least(counters.add(small), count)
     small = small + [lane.range(*r) for r in ranges if r != longest]
+    rest = counters.union(small) if lane.kind is Kind.DID else counters.add(small)
+    if longest is None:
+        return _pieces_of(counters.at_least(rest, count))
     reached = lane.reached(*longest, count)
-    rest = counters.add(small)
-    if not rest:
-        return reached
-    touched = counters.members(rest) - reached
-    if not touched:
-        return reached
-    base = counters.restricted(lane.range(*longest), touched)
-    more = counters.at_least(counters.add([base, counters.restricted(rest, touched)]), count)
-    return reached | more
+    more = _more(lane, longest, rest, count) - reached if rest else bitmaps.EMPTY
+    return _pieces_of(reached, more)
+
+
+def _more(lane: Lane, longest: tuple[int, int], rest: Counter, count: int) -> BitMap:
+    """Rows that reach the count with the ``rest``, and some that do without."""
+    most = min((1 << len(rest)) - 1, count)
+    if most > _TERMS_MAX:
+        touched = counters.members(rest)
+        base = counters.restricted(lane.range(*longest), touched)
+        return counters.at_least(counters.add([base, rest]), count)
+    found: list[BitMap] = []
+    for of_rest in range(1, most + 1):
+        some = counters.at_least(rest, of_rest)
+        lacking = count - of_rest
+        found.append(some & lane.reached(*longest, lacking) if lacking else some)
+    return bitmaps.union(found)
+
+
+def _pieces_of(*parts: BitMap) -> Pieces:
+    """The sum of sets that have no row in common."""
+    return Pieces(tuple(filter(None, parts)))
 
 
 def _is_cheaper_alone(

@@ -98,7 +98,7 @@ class Lane:
     def reached(self, low: int, high: int, count: int) -> BitMap:
         """The rows with at least ``count`` in a range of whole days."""
         counter = self.range(low, high)
-        if count == 1 or len(counter) <= 1:
+        if len(counter) <= 1:
             return counters.at_least(counter, count)
         stamp = self.stamp(self.cover(low, high))
         key = self._key(_What.REACHED + count, low, high - low)

@@ -16,6 +16,7 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.pieces import Pieces
+from headcount_server.core.plan.combined import combined
 from headcount_server.core.plan.intersect import Operand, Unbuilt, in_order
 from headcount_server.core.plan.lookup import costs_by_the_row, is_a_sum, look_up, pieces_of
 from headcount_server.core.plan.lookup_cache import stamp_of
@@ -92,6 +93,7 @@ class Evaluation:
         self._audience = audience
         self._segments = segments
         self._known: dict[Node, BitMap] = {}
+        self._pieces: dict[Node, Pieces] = {}
         self._sought: set[Node] = set()  # nodes that were looked for in the cache
 
     def rows(self, node: Node) -> BitMap:
@@ -119,6 +121,9 @@ class Evaluation:
     def _count(self, node: Node) -> int:
         if isinstance(node, Not):
             return len(self._audience.everyone) - self._count(node.node)
+        counted = self._counted_by_words(node, None)
+        if counted is not None:
+            return counted[0]
         if isinstance(node, Or) and len(node.nodes) == 2 and node not in self._known:
             return self._rows(node.nodes[0]).union_cardinality(self._rows(node.nodes[1]))
         return self._unbuilt(node).count()
@@ -127,18 +132,51 @@ class Evaluation:
         if isinstance(node, Not):
             total, shared = self._counts(node.node, other)
             return len(self._audience.everyone) - total, self._count(other) - shared
+        counted = self._counted_by_words(node, other)
+        if counted is not None:
+            return counted
         found = self._unbuilt(node)
         if node == other or (isinstance(node, And) and other in node.nodes):
             total = found.count()
             return total, total
         return found.count(), found.within(self._rows(other)).count()
 
+    def _counted_by_words(self, node: Node, other: Node | None) -> tuple[int, int] | None:
+        """As ``_counts``; None where bitmaps cost less."""
+        if not isinstance(node, And | Or) or node in self._known:
+            return None
+        first = combined(self._audience, node, self._at_hand, self._pieces_of)
+        if first is None:
+            return None
+        others = None
+        if other is not None:
+            others = self._at_hand(other)
+            if others is None:
+                others = combined(self._audience, other, self._at_hand, self._pieces_of)
+            if others is None:
+                return None
+        return self._audience.words.counts(self._audience.everyone, first, others)
+
+    def _at_hand(self, node: Node) -> BitMap | None:
+        rows = self._known.get(node)
+        if rows is None:
+            rows = self._kept(node)
+            if rows is not None:
+                self._known[node] = rows
+        return rows
+
+    def _pieces_of(self, node: Node) -> Pieces:
+        pieces = self._pieces.get(node)
+        if pieces is None:
+            pieces = self._pieces[node] = pieces_of(self._audience, node)
+        return pieces
+
     def _unbuilt(self, node: Node) -> Unbuilt:
         if node not in self._known:
             if isinstance(node, And):
                 return self._intersect(node)
             if self._in_pieces(node):
-                return Unbuilt(None, pieces_of(self._audience, node))
+                return Unbuilt(None, self._pieces_of(node))
         return Unbuilt(self._rows(node))
 
     def _rows(self, node: Node) -> BitMap:
@@ -222,7 +260,7 @@ class Evaluation:
             return self._look_up_last(result, late)
         if loose is not None:
             leaf = loose.node if isinstance(loose, Not) else loose
-            return Unbuilt(result, pieces_of(self._audience, leaf), isinstance(loose, Not))
+            return Unbuilt(result, self._pieces_of(leaf), isinstance(loose, Not))
         if last is not None:
             return Unbuilt(result, Pieces((last.rows,)), last.negated)
         return Unbuilt(result)
@@ -265,7 +303,7 @@ class Evaluation:
         most, found = 1, None
         for part, leaf in parts:
             if self._in_pieces(leaf):
-                pieces = pieces_of(self._audience, leaf)
+                pieces = self._pieces_of(leaf)
                 number = len(pieces.plus) + len(pieces.minus)
                 if number > most:
                     most, found = number, part

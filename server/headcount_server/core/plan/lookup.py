@@ -19,6 +19,7 @@ from headcount_server.core.attributes.number import NumberIndex
 from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.text import TextIndex
 from headcount_server.core.events.answers import evaluate as aggregated
+from headcount_server.core.events.evaluate import as_a_sum
 from headcount_server.core.events.evaluate import evaluate as did_at_least
 from headcount_server.core.plan.aggregate_nodes import Aggregated
 from headcount_server.core.plan.attribute_nodes import AttributeLeaf, Drawn, PairHolds
@@ -100,6 +101,8 @@ def is_a_sum(audience: Audience, node: Node) -> bool:
     """Whether ``pieces_of`` knows a look-up as a sum of bitmaps."""
     if isinstance(node, TextMatch) and node.attribute != "key":
         return isinstance(audience.attributes[node.attribute], KeywordIndex)
+    if isinstance(node, DidAtLeast):
+        return not costs_by_the_row(audience, node)
     return isinstance(node, NumberRange)
 
 
@@ -109,6 +112,8 @@ def pieces_of(audience: Audience, node: Node) -> Pieces:
         index = audience.attributes[node.attribute]
         assert isinstance(index, KeywordIndex)
         return index.pieces(node.test)
+    if isinstance(node, DidAtLeast):
+        return as_a_sum(node, audience.events)
     assert isinstance(node, NumberRange)
     index = audience.index(node.attribute)
     assert isinstance(index, NumberIndex)
