@@ -10,7 +10,7 @@ client goes or its deadline passes, the handler's task is cancelled.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, NoReturn
 
@@ -118,24 +118,10 @@ def _unary_unary(
 
 
 def _unary_stream(name: str, decode: Any, implementation: Any, stats: MethodStats) -> Any:
-    async def handle(raw: bytes, context: Context) -> AsyncIterator[bytes]:
-        failure: HeadcountError | None = None
-        begin = stats.begin()
-        try:
-            async with aclosing(implementation(await decode(raw), Call(context))) as responses:
-                async for response in responses:
-                    yield response.SerializeToString()
-            return
-        except HeadcountError as error:
-            failure = error
-        except Exception:
-            failure = status.bug(name)
-        finally:
-            stats.end(begin, failure is not None)
-        assert failure is not None
-        await _abort(context, failure)
+    async def responses(raw: bytes, call: Call) -> AsyncGenerator[Message]:
+        return implementation(await decode(raw), call)
 
-    return handle
+    return _streaming(name, responses, stats)
 
 
 def _stream_stream(name: str, decode: Any, implementation: Any, stats: MethodStats) -> Any:
@@ -148,11 +134,22 @@ def _stream_stream(name: str, decode: Any, implementation: Any, stats: MethodSta
                 request = error
             yield request
 
-    async def handle(raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+    async def responses(raw: AsyncIterator[bytes], call: Call) -> AsyncGenerator[Message]:
+        return implementation(requests(raw), call)
+
+    return _streaming(name, responses, stats)
+
+
+def _streaming(
+    name: str, begin: Callable[[Any, Call], Awaitable[AsyncGenerator[Message]]], stats: MethodStats
+) -> Any:
+    """A handler that sends what the stream that ``begin`` gives for a request yields."""
+
+    async def handle(raw: Any, context: Context) -> AsyncIterator[bytes]:
         failure: HeadcountError | None = None
-        begin = stats.begin()
+        since = stats.begin()
         try:
-            async with aclosing(implementation(requests(raw), Call(context))) as responses:
+            async with aclosing(await begin(raw, Call(context))) as responses:
                 async for response in responses:
                     yield response.SerializeToString()
             return
@@ -161,7 +158,7 @@ def _stream_stream(name: str, decode: Any, implementation: Any, stats: MethodSta
         except Exception:
             failure = status.bug(name)
         finally:
-            stats.end(begin, failure is not None)
+            stats.end(since, failure is not None)
         assert failure is not None
         await _abort(context, failure)
 
