@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NoReturn
 
-from headcount_server.core.rules.tree import Span
+from headcount_server.core.rules.tree import Name, Span
 from headcount_server.errors import InvalidRule, Unimplemented, Violation
 
 VIOLATIONS_MAX = 20  # faults told of one rule; more would help nobody
@@ -46,7 +46,11 @@ def refuse(
     expected: Sequence[str] = (),
     suggestion: str = "",
 ) -> NoReturn:
-    """Raise InvalidRule with one violation."""
+    """Raise InvalidRule with one violation.
+
+    It stands at ``span``; at ``found`` where that is a name that knows its place.
+    """
+    span = found.span if isinstance(found, Name) else span
     start, end = (span.start, span.end) if span is not None else (-1, -1)
     violation = Violation(
         place,

@@ -447,6 +447,44 @@ def test_faults_say_where_what_and_what_would_be_right(
     assert 0 <= violation.start < violation.end <= len(text)
 
 
+@pytest.mark.parametrize(
+    "marked",
+    [
+        'age > 3 and (country = "DE" or «contry» = "FR")',
+        "not «contry» is set",
+        "birthday >= «brthday» + 3 days",
+        "country = «germany»",
+        "did «purchas»",
+        "did not any of (open, «purchas») in last 3 days",
+        'did purchase where (campaign = "a" and («categry» = "b" or quantity = 1))',
+        'first «purchas» where (purchas = "a")',
+        'last purchase is («lnk» = "x" and quantity = 3)',
+        'did open where (link = "open") then «opn» within 1 day',
+        'did open then not purchase where («opn» = "x")',
+        "did open then purchase without «unsubscribe»",
+        'did open then purchase without sent where («link» = "x") in last 3 days',
+        "did open then purchase all within 7 days same «product»",
+        "did purchase then purchase same «quantity» in last 3 days",
+        "did purchase at least 3 times within 30 days after «purchase»",
+        "sum(«amount».amount) > 3",
+        "sum(purchase.«purchase») > 3",
+        "sum(purchase.«category») > 3 in last 7 days",
+        "count distinct(purchase.quantity) > 3 where («quantty» = 1) in last 7 days",
+        'favourite(purchase.«quantity») = "x"',
+        "rate(«campaign» / sent) > 0.5",
+        "rate(open / «opn») > 0.5",
+        "did open where «link» in last 5 campaigns sent",
+        "did open where campaign in any of last 5 campaigns «open»",
+        'in segment «"vip"»',
+        'sum of (1 for age > 3, 2 for «plan» = "x") > 1',
+    ],
+)
+def test_the_name_at_fault_is_underlined_and_not_its_condition(marked: str) -> None:
+    start, end = marked.index("«"), marked.index("»") - 1
+    found = violations(marked.replace("«", "").replace("»", ""))
+    assert {(violation.start, violation.end) for violation in found} == {(start, end)}
+
+
 def test_all_faults_are_told_up_to_a_bound() -> None:
     found = violations('contry = "x" and not (did opn where (lnk = "x") in last 3 minutes)')
     assert [v.reason for v in found] == ["UNKNOWN_ATTRIBUTE", "UNKNOWN_EVENT", "UNSUPPORTED_UNIT"]

@@ -60,19 +60,13 @@ _TESTS: dict[AttributeType, tuple[str, ...]] = {
 }
 
 
-def _name_span(rule: tree.Attribute) -> tree.Span | None:
-    """Where the name stands: at the beginning of the condition."""
-    start = None if rule.span is None else rule.span.start
-    return None if start is None else tree.Span(start, start + len(rule.name))
-
-
 def bind_attribute(scope: Scope, rule: tree.Attribute, place: str) -> nodes.Node:
     """A condition on an attribute. ``place`` ends with the rule's variant.
 
     Raises:
         InvalidRule: an unknown name, a test that the type doesn't have, a value of a wrong type.
     """
-    attribute = scope.attribute(rule.name, f"{place}.name", _name_span(rule))
+    attribute = scope.attribute(rule.name, f"{place}.name", rule.span)
     test = rule.test
     at = below(place, "test", test)
     subject = subject_of(attribute)

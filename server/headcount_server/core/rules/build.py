@@ -9,7 +9,14 @@ from typing import Any
 
 from headcount_server.core.rules.build_literals import LITERALS, whole_number
 from headcount_server.core.rules.build_tests import TESTS
-from headcount_server.core.rules.piece import BadTokenError, Callbacks, Children, Piece, callback
+from headcount_server.core.rules.piece import (
+    BadTokenError,
+    Callbacks,
+    Children,
+    Piece,
+    callback,
+    name_of,
+)
 from headcount_server.core.rules.tree import (
     Aggregate,
     And,
@@ -152,13 +159,13 @@ def segment_move(c: Children, span: Span) -> SegmentMove:
 
 @callback(_RULES)
 def attribute(c: Children, span: Span) -> Attribute:
-    return Attribute(str(c[0].value), c[1].value, span)
+    return Attribute(name_of(c[0]), c[1].value, span)
 
 
 @callback(_RULES)
 def last_campaigns(c: Children, span: Span) -> LastCampaigns:
     quantifier, count = c[2].value if c[2] is not None else (Quantifier.ANY, None)
-    name, event = str(c[0].value), str(c[6].value)
+    name, event = name_of(c[0]), name_of(c[6])
     return LastCampaigns(name, quantifier, c[4].value, event, count, span)
 
 
@@ -228,7 +235,7 @@ def step(c: Children, span: Span) -> Step:
         place = Span(without.start_pos, without.end_pos)
         raise BadTokenError(place, "INVALID_SEQUENCE", "'without' can't follow 'then not'")
     return Step(
-        (str(name.value),),
+        (name_of(name),),
         negated is not None,
         _optional(where),
         _optional(within),
@@ -249,12 +256,12 @@ def all_within(c: Children, span: Span) -> Duration:
 
 @callback(_RULES)
 def without(c: Children, span: Span) -> Without:
-    return Without(str(c[1].value), _optional(c[2]))
+    return Without(name_of(c[1]), _optional(c[2]))
 
 
 @callback(_RULES)
 def same(c: Children, span: Span) -> str:
-    return str(c[1].value)
+    return name_of(c[1])
 
 
 @callback(_RULES)
@@ -289,12 +296,12 @@ def passes(c: Children, span: Span) -> Rule:
 
 @callback(_RULES)
 def one_event(c: Children, span: Span) -> tuple[str, ...]:
-    return (str(c[0].value),)
+    return (name_of(c[0]),)
 
 
 @callback(_RULES)
 def any_event(c: Children, span: Span) -> tuple[str, ...]:
-    return tuple([str(token.value) for token in c[3::2]])
+    return tuple([name_of(token) for token in c[3::2]])
 
 
 @callback(_RULES)
@@ -342,7 +349,7 @@ def many_between(c: Children, span: Span) -> tuple[Many, Value, Value | None]:
 
 @callback(_RULES)
 def relative(c: Children, span: Span) -> Relative:
-    return Relative(c[1].value, Side[c[2].type], str(c[3].value))
+    return Relative(c[1].value, Side[c[2].type], name_of(c[3]))
 
 
 @callback(_RULES)
@@ -360,8 +367,8 @@ def function(c: Children, span: Span) -> Function:
 def aggregate(c: Children, span: Span) -> Aggregate:
     return Aggregate(
         c[0].value,
-        str(c[2].value),
-        str(c[4].value),
+        name_of(c[2]),
+        name_of(c[4]),
         c[6].value,
         _optional(c[7]),
         _optional(c[8]),
@@ -372,13 +379,13 @@ def aggregate(c: Children, span: Span) -> Aggregate:
 @callback(_RULES)
 def favourite(c: Children, span: Span) -> Favourite:
     return Favourite(
-        str(c[2].value), str(c[4].value), c[6].value, _optional(c[7]), _optional(c[8]), span
+        name_of(c[2]), name_of(c[4]), c[6].value, _optional(c[7]), _optional(c[8]), span
     )
 
 
 @callback(_RULES)
 def rate(c: Children, span: Span) -> Rate:
-    return Rate(str(c[2].value), str(c[4].value), c[6].value, _optional(c[7]), span)
+    return Rate(name_of(c[2]), name_of(c[4]), c[6].value, _optional(c[7]), span)
 
 
 @callback(_RULES)

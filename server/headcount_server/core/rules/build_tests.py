@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from headcount_server.core.rules.build_literals import MONTHS, WEEKDAYS, word_number
-from headcount_server.core.rules.piece import BadTokenError, Callbacks, Children, Piece, callback
+from headcount_server.core.rules.piece import (
+    BadTokenError,
+    Callbacks,
+    Children,
+    Piece,
+    callback,
+    name_of,
+)
 from headcount_server.core.rules.tree import (
     Anniversary,
     Between,
@@ -76,9 +83,9 @@ def compare(c: Children, span: Span) -> Compare:
 @callback(TESTS)
 def compare_attribute(c: Children, span: Span) -> CompareAttribute:
     if len(c) == 2:
-        return CompareAttribute(OPERATORS[c[0].value], str(c[1].value))
+        return CompareAttribute(OPERATORS[c[0].value], name_of(c[1]))
     sign = Sign.MINUS if c[2].value == "-" else Sign.PLUS
-    return CompareAttribute(OPERATORS[c[0].value], str(c[1].value), sign, c[3].value)
+    return CompareAttribute(OPERATORS[c[0].value], name_of(c[1]), sign, c[3].value)
 
 
 @callback(TESTS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from headcount_server.core.rules.tree import Span
+from headcount_server.core.rules.tree import Name, Span
 
 Children = list[Any]  # Piece | lark.Token | None
 Callbacks = dict[str, Callable[[Children], "Piece"]]
@@ -53,6 +53,11 @@ def span_of(children: Children) -> Span:
     if last is None:
         last = next(c for c in reversed(children) if c is not None)
     return Span(first.start_pos, last.end_pos)
+
+
+def name_of(token: Any) -> Name:
+    """The name that a token is, with its place."""
+    return Name.at(str(token.value), Span(token.start_pos, token.end_pos))
 
 
 def callback(callbacks: Callbacks) -> Callable[[Callable[[Children, Span], Any]], Any]:

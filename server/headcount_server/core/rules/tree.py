@@ -5,6 +5,7 @@ value and knows no schema: names are plain strings, parameters are unbound, wind
 Field names equal those of ``proto/headcount/v1/rule.proto``, which mirrors it message for class;
 ``rpc.rules`` converts by that correspondence alone.
 
+Names that were parsed from a text are of the class ``Name`` and know where they stand there.
 ``spelling`` is how a value was typed where it may also be meant as text (a parameter on a command
 line), else empty. ``span`` is where a node stands in the text that it was parsed from, in Unicode
 code points from 0, end excluded. Neither is part of a node's value: trees that differ only in them
@@ -30,6 +31,25 @@ class Span:
 
     start: int
     end: int
+
+
+class Name(str):
+    """A name as it stands in a text: that of an attribute, an event type or a property.
+
+    Attributes:
+        span: where it stands; no part of its value.
+    """
+
+    __slots__ = ("span",)
+
+    span: Span
+
+    @classmethod
+    def at(cls, name: str, span: Span) -> Name:
+        """The name with its place."""
+        made = cls(name)
+        made.span = span
+        return made
 
 
 # --- literals ----------------------------------------------------------------------------------
