@@ -108,7 +108,8 @@ def bind_sources(
     declared: dict[str, EventSchema] = {}
     for i, name in enumerate(events):
         with faults.collecting():
-            declared[name] = scope.event(name, f"{place}.events[{i}]", span)
+            event = scope.event(name, f"{place}.events[{i}]", span)
+            declared[event.name] = event
     bound: dict[str, event_nodes.Where | None] = {}
     for name in sorted(declared):
         with faults.collecting():

@@ -23,7 +23,7 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Generic, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from headcount_server.core.rules.tree import Rule
+from headcount_server.core.rules.tree import Name, Rule
 from headcount_server.core.schema import Schema
 from headcount_server.errors import DataLoss
 
@@ -213,7 +213,10 @@ def _plain(kind: type) -> Converter:
     def same(value: Any) -> Any:
         return _of(kind, value)
 
-    return Converter(same, same)
+    def encode(value: Any) -> Any:
+        return same(str(value) if isinstance(value, Name) else value)
+
+    return Converter(encode, same)
 
 
 def _decimal(plain: Any) -> Decimal:
