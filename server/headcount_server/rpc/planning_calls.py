@@ -73,7 +73,9 @@ class PlanningCalls(RuleCalls):
             with asked.locating(place):
                 ask.bind(asked.rule)
         size = request.sample_size or SAMPLE_DEFAULT
-        found = query.diff(ask, old.rule, new.rule, size, request.seed)
+        found, ask = await self._slices.answer(
+            ask, lambda ask: query.diff_steps(ask, old.rule, new.rule, size, request.seed)
+        )
         response = query_service_pb2.DiffResponse()
         answers.set_diff(response, found, ask.audience.schema.key)
         watch.stamp(response, ask)

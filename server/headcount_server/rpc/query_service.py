@@ -33,7 +33,6 @@ from headcount_server.rpc.kept_counts import KeptCounts
 from headcount_server.rpc.keys import as_keys, key_of, set_keys
 from headcount_server.rpc.paging import page_size, page_token, place_of
 from headcount_server.rpc.questions import Asked, Stopwatch, present
-from headcount_server.rpc.slices import Slices
 from headcount_server.rpc.watch_calls import WatchCalls
 
 BREAKDOWNS_MAX = 20
@@ -48,7 +47,6 @@ class QueryService(WatchCalls):
     def __init__(self, engine: Engine, threads: Threads) -> None:
         super().__init__(engine, threads)
         self._counts = KeptCounts(engine)
-        self._slices = Slices(engine, threads)
 
     async def count(
         self, request: query_service_pb2.CountRequest, call: Call
@@ -166,7 +164,9 @@ class QueryService(WatchCalls):
         ask, asked, watch = await self._questions.question(request, call)
         with asked.locating():
             size = request.size or _SAMPLE_DEFAULT
-            keys, total = query.sample(ask, asked.rule, size, request.seed)
+            (keys, total), ask = await self._slices.answer(
+                ask, lambda ask: query.sample_steps(ask, asked.rule, size, request.seed)
+            )
         response = query_service_pb2.SampleMembersResponse(total=total)
         set_keys(response.keys, keys, ask.audience.schema.key)
         watch.stamp(response, ask)

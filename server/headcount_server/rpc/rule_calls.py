@@ -17,6 +17,7 @@ from headcount_server.rpc.bad_rows import refuse
 from headcount_server.rpc.calls import Call, Threads, require
 from headcount_server.rpc.questions import RECOVERY_WEIGHT, Asked, Questions
 from headcount_server.rpc.rules import rule_message
+from headcount_server.rpc.slices import Slices
 
 
 class RuleCalls:
@@ -27,6 +28,7 @@ class RuleCalls:
         self._limits = engine.limits
         self._threads = threads
         self._questions = Questions(engine, threads)
+        self._slices = Slices(engine, threads)
 
     async def parse_rule(
         self, request: query_service_pb2.ParseRuleRequest, _: Call

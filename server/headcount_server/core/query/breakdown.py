@@ -158,19 +158,19 @@ def _break(ask: Ask, by: By, members: BitMap, base: BitMap) -> Steps[BreakdownRe
     counts = yield from _counts(index, by, members, ask.audience.calendar)
     yield
     base_counts = dict((yield from _counts(index, by, base, ask.audience.calendar)))
+    yield
     in_order = bool(by.edges) or by.unit is not None
     if not in_order:
         counts = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
     shown = counts if by.edges else [(value, count) for value, count in counts if count]
-    listed = shown[: by.limit]
+    yield
+    total, base_total = len(members), len(base)
     values = tuple(
-        BreakdownValue(
-            value, count, base_counts.get(value, 0),
-            _lift(count, len(members), base_counts.get(value, 0), len(base)),
-        )
-        for value, count in listed
-    )  # fmt: skip
-    missing = len(members) - members.intersection_cardinality(index.exists)
+        BreakdownValue(value, count, among, _lift(count, total, among, base_total))
+        for value, count in shown[: by.limit]
+        for among in (base_counts.get(value, 0),)
+    )
+    missing = total - members.intersection_cardinality(index.exists)
     other = sum(count for _, count in shown[by.limit :])
     return BreakdownResult(by.attribute, values, missing, other)
 

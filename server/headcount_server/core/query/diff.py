@@ -10,6 +10,7 @@ from headcount_server.core.keys import Keys
 from headcount_server.core.query.ask import Ask
 from headcount_server.core.query.members import sampled
 from headcount_server.core.rules.tree import Rule
+from headcount_server.core.steps import Steps, finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,24 @@ def diff(ask: Ask, old: Rule, new: Rule, size: int, seed: str) -> Diff:
     Raises:
         InvalidRule: a version doesn't fit the schema, or a parameter is unbound.
     """
-    before, after = ask.members(old), ask.members(new)
-    parts = (before & after, before - after, after - before)
-    both, lost, won = (_part(ask, rows, size, seed) for rows in parts)
+    return finish(diff_steps(ask, old, new, size, seed))
+
+
+def diff_steps(ask: Ask, old: Rule, new: Rule, size: int, seed: str) -> Steps[Diff]:
+    """As ``diff``: a step for each version, each part and each few members."""
+    before = ask.members(old)
+    yield
+    after = ask.members(new)
+    yield
+    both = yield from _part(ask, before & after, size, seed)
+    lost = yield from _part(ask, before - after, size, seed)
+    won = yield from _part(ask, after - before, size, seed)
     return Diff(len(before), len(after), both, lost, won)
 
 
-def _part(ask: Ask, rows: BitMap, size: int, seed: str) -> DiffPart:
+def _part(ask: Ask, rows: BitMap, size: int, seed: str) -> Steps[DiffPart]:
     reachable = len(rows)
     if ask.reachable is not None:
         reachable = rows.intersection_cardinality(ask.rows(ask.reachable))
-    return DiffPart(len(rows), reachable, sampled(ask.audience.keys, rows, size, seed))
+    keys = yield from sampled(ask.audience.keys, rows, size, seed)
+    return DiffPart(len(rows), reachable, keys)

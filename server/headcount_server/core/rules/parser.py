@@ -16,6 +16,7 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 from headcount_server.core.rules import messages
 from headcount_server.core.rules.bounds import check_size
 from headcount_server.core.rules.build import callbacks
+from headcount_server.core.rules.nesting import thinned
 from headcount_server.core.rules.piece import BadTokenError
 from headcount_server.core.rules.tree import Rule, Span
 from headcount_server.errors import InvalidRule, LimitExceeded, Violation
@@ -33,10 +34,11 @@ def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> Rule:
         LimitExceeded: text, depth, nodes, a list, a sequence or a number past its limit.
     """
     check_text(text, limits)
+    thin = thinned(text, limits)
     try:
-        piece = cast(Any, grammar().parse(text))
+        piece = cast(Any, grammar().parse(thin))
     except UnexpectedInput as error:
-        raise _syntax_error(text, error) from None
+        raise _syntax_error(text, thin, error) from None
     except BadTokenError as error:
         raise messages.bad_token(text, error) from None
     rule: Rule = piece.value
@@ -84,10 +86,10 @@ def check_text(text: str, limits: Limits) -> None:
         raise LimitExceeded(description, (violation,), limit="rule_text_bytes_max")
 
 
-def _syntax_error(text: str, error: UnexpectedInput) -> InvalidRule:
+def _syntax_error(text: str, thin: str, error: UnexpectedInput) -> InvalidRule:
     ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
     position = len(text) if ended else cast(int, error.pos_in_stream)
-    accepted, before = _accepted(text, position)
+    accepted, before = _accepted(thin, position)
     if ended and not before:
         return messages.empty(text)
     return messages.unexpected(text, position, accepted, before)
