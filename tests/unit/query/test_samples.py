@@ -1,11 +1,12 @@
 """Samples are taken a portion of the members at a time."""
 
+import sys
+
 import numpy as np
 import pytest
 from headcount_server.core.commands import CreateAudience, UpsertSubscribers
 from headcount_server.core.keys import mix, stable_hash
 from headcount_server.core.query import Ask, diff, sample
-from headcount_server.core.query import members as sampling
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.schema import KeyType, Schema
 from headcount_server.core.state import State
@@ -33,7 +34,7 @@ def ranked(seed, keys):
 def test_the_members_of_the_lowest_ranks_are_sampled_in_their_order(
     ask, portion, size, monkeypatch
 ):
-    monkeypatch.setattr(sampling, "_SAMPLED", portion)
+    monkeypatch.setattr(sys.modules[sample.__module__], "_SAMPLED", portion)
     keys, total = sample(ask, parse("everyone"), size, "x")
     assert total == COUNT
     assert list(keys) == ranked("x", range(COUNT))[:size]
