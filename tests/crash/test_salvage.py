@@ -6,6 +6,8 @@ import json
 import pytest
 from click.testing import CliRunner
 from headcount_server.cli.recover import recover
+from headcount_server.codec.commands import decode_command
+from headcount_server.codec.log import decode_segment_header, read_frames
 from headcount_server.engine.recovery import recovered
 from headcount_server.engine.salvage import Salvager
 from headcount_server.errors import DataLoss
@@ -49,7 +51,9 @@ def test_damage_within_the_log_gives_up_what_follows_and_revisions_go_on():
         files = disk()
         clients = await written(files)
         before = start(files).audiences["shop"].revision
-        name = files.names(DATA / "log")[1]
+        oldest, name = files.names(DATA / "log")[:2]
+        data = bytes(files.content(DATA / "log" / oldest))
+        first = next(read_frames(data, decode_segment_header(data, oldest).first))
         files.content(DATA / "log" / name)[150] ^= 1
         with pytest.raises(DataLoss, match="headcount recover"):
             start(files)
@@ -68,10 +72,22 @@ def test_damage_within_the_log_gives_up_what_follows_and_revisions_go_on():
         assert all({1, 2, 3} <= some < set(range(1, 10)) for some in present)
         assert engine.core.audiences["shop"].revision > before
         assert "log" in files.names(found.moved)
+        record = decode_command(first.records("f")[0].command)
+        assert bytes(files.content(found.moved / "FROM")) == b"%d\n" % record.time_us
         await send_all(engine, clients, [20])
         await stopped(engine)
 
     run(test())
+
+
+def test_where_the_beginning_is_damaged_nobody_knows_since_when_it_was_written():
+    files = disk()
+    run(written(files))
+    files.content(DATA / "log" / files.names(DATA / "log")[0])[70] ^= 1
+    one = salvager(files)
+    found = one.plan()
+    one.carry_out(found, 5)
+    assert bytes(files.content(found.moved / "FROM")) == b"0\n"
 
 
 def test_a_damaged_newest_snapshot_falls_back_to_the_one_before_and_tells_the_gap():

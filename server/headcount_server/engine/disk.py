@@ -214,6 +214,8 @@ class Disk:
         if not due:
             return
         try:
+            lost = snapshots.store.lost
+            await asyncio.to_thread(lost.remove, due[-1].time_us + MARK_US)
             if await self._is_before(due) and not self._is_covered(due):
                 await self.save("")
             async with snapshots.lock:

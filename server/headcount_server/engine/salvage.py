@@ -1,15 +1,15 @@
 """What of a damaged data directory can be had back, what that gives up, and doing it.
 
-Nothing is deleted: what is given up is moved to ``lost-N`` in the data directory. What remains is
-written as a new snapshot, from which the next start begins a new log. Where it is known which
-revisions are given up, the audiences' go on after them, so that revisions never fall.
+Nothing is deleted: what is given up is moved to ``lost-N`` in the data directory, where it stays
+until somebody is erased whom it may hold. What remains is written as a new snapshot, from which the
+next start begins a new log. Where it is known which revisions are given up, the audiences' go on
+after them, so that revisions never fall.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
 from headcount_server.codec.commands import decode_command
@@ -32,6 +32,9 @@ from headcount_server.errors import DataLoss
 from headcount_server.limits import Limits
 from headcount_server.storage.log import LogStore
 from headcount_server.storage.snapshots import SnapshotStore
+
+
+_FIRST_FRAME = SEGMENT_HEADER_BYTES  # its offset in a segment
 
 
 @dataclass(slots=True)
@@ -83,6 +86,7 @@ class Salvager:
         self._state = State(limits)
         self._revisions: dict[str, int] = {}  # audience -> the highest known, given up or not
         self._log_id = ""
+        self._from_us = 0  # when the first of what is moved was written; 0: unknown
 
     def plan(self) -> Salvage:
         """What could be done; changes nothing. O(bytes).
@@ -100,6 +104,7 @@ class Salvager:
         good = self._good_snapshots(found)
         pieces = self._pieces(found)
         own = [one for one in good if one.log_id == self._log_id] if self._log_id else good
+        self._from_us = self._oldest_us(pieces)
         base = max(own, key=lambda one: (_reach(pieces, one.position), one.sequence), default=None)
         self._replay(base, pieces, found)
         return found
@@ -114,9 +119,7 @@ class Salvager:
         moment = Moment(self._state.revision, [*audiences], self._state.erasures)
         Checkpoints(self._store).write(now_us, moment)
         files, data = self._log.files, self._log.data
-        number = next(n for n in count(1) if f"lost-{n}" not in files.names(data))
-        found.moved = data / f"lost-{number}"
-        files.make_directory(found.moved)
+        found.moved = self._store.lost.make(self._from_us)
         for name in self._bad:
             self._store.set_aside(name, found.moved)
         if self._log.segment_files():
@@ -162,6 +165,20 @@ class Salvager:
                 else:
                     pieces.append(_Piece(path, frame))
         return pieces
+
+    def _oldest_us(self, pieces: Sequence[_Piece]) -> int:
+        """When the first of what would be moved was written, microseconds since 1970; or 0."""
+        paths = self._log.segment_files()
+        first = pieces[0] if pieces else None
+        try:
+            times = [self._store.manifest(name).create_time_us for name in self._bad]
+            if paths:
+                if first is None or (first.path, first.frame.offset) != (paths[0], _FIRST_FRAME):
+                    return 0  # the beginning is damaged
+                times.append(decode_command(first.records()[0].command).time_us)
+        except DataLoss:
+            return 0
+        return min(times, default=0)
 
     def _replay(self, base: Manifest | None, pieces: Sequence[_Piece], found: Salvage) -> None:
         """Brings the state as far as it goes, and tells what is beyond."""

@@ -29,6 +29,7 @@ from headcount_server.codec.manifest import (
 from headcount_server.errors import AlreadyExists, DataLoss, InvalidInput, NotFound, Violation
 from headcount_server.limits import NAME_LENGTH_MAX, SNAPSHOTS_KEPT_DEFAULT
 from headcount_server.storage.files import FileSystem
+from headcount_server.storage.lost import LostFiles
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _TMP = ".tmp"
@@ -74,6 +75,9 @@ class SnapshotStore:
         files: the file system.
         directory: the data directory, which exists and is locked by the caller.
         kept: how many snapshots stay, 1 or more; the oldest go first, whatever their names.
+
+    Attributes:
+        lost: what a salvage gave up of this data directory.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class SnapshotStore:
         self.kept = kept
         self._files = files
         self._directory = directory / "snapshots"
+        self.lost = LostFiles(files, directory)
 
     def clean(self) -> None:
         """Removes what crashes left behind, and makes the directory of snapshots."""

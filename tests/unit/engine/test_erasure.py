@@ -164,6 +164,31 @@ async def test_what_was_written_before_an_erasure_is_removed_in_time_and_nothing
 
 
 @running
+async def test_what_a_salvage_gave_up_goes_once_somebody_was_erased_whom_it_may_hold():
+    files = disk()
+    clock = Clock()
+    engine = await engine_of(files, clock)
+    lost = SnapshotStore(files, DATA).lost
+    for from_us in (START_US - DAY_US, START_US + DAY_US, 0, START_US - DAY_US):
+        lost.make(from_us)
+    files.remove(DATA / "lost-4" / "FROM")  # as one was that an older version made
+    await engine.write(create("shop"))
+    await engine.write(upsert("shop", 1, ["anna"]))
+    clock.pass_days(8)
+    await engine.forget_erased()
+    assert {"lost-1", "lost-2", "lost-3", "lost-4"} <= set(files.names(DATA))  # nobody was erased
+    clock.pass_days(-8)
+    await engine.write(erase("shop", clock, "anna"))
+    clock.pass_days(6.9)
+    await engine.forget_erased()
+    assert {"lost-1", "lost-2", "lost-3", "lost-4"} <= set(files.names(DATA))
+    clock.pass_days(0.1)
+    await engine.forget_erased()
+    assert {"lost-2"} == {name for name in files.names(DATA) if name.startswith("lost")}
+    await stop(engine)
+
+
+@running
 async def test_a_start_removes_what_should_have_gone_while_there_was_no_server():
     files = disk()
     clock = Clock()
