@@ -33,7 +33,6 @@ from headcount_server.limits import Limits
 from headcount_server.storage.log import LogStore
 from headcount_server.storage.snapshots import SnapshotStore
 
-
 _FIRST_FRAME = SEGMENT_HEADER_BYTES  # its offset in a segment
 
 

@@ -8,6 +8,7 @@ import click
 
 from headcount_client import results
 from headcount_client.cli.output import print_json, print_table, rfc3339, say, size
+from headcount_client.cli.snapshotting import followed
 from headcount_client.cli.target import Target, target_options
 
 _COLUMNS = ("snapshot", "taken", "audiences", "subscribers", "size")
@@ -23,7 +24,7 @@ def snapshot() -> None:
 @target_options
 def create(target: Target, name: str) -> None:
     """Write a snapshot of everything; without a name it is named by the time."""
-    with target.client() as client:
+    with target.client() as client, followed(client):
         answer = client.with_timeout(None).create_snapshot(name)
     if target.as_json:
         print_json({**_plain(answer.snapshot), "elapsed_ms": answer.elapsed_duration})
