@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ _ARRAY_MAX = 4096  # members of an array container; above it is a bitset contain
 _BITSET_BYTES = BLOCK_ROWS // 8
 _NO_OFFSETS_BELOW = 4  # containers; the form with runs leaves the offsets out below this
 _LOOP_MAX = 3  # thresholds up to this one are looped, above it counted in bit slices
+_FOLDED_MAX = 1 << 18  # members in all bitmaps together that are united one after the other
 _SCAN_MAX = 1 << 16  # members in all bitmaps together that are sorted rather than combined
 
 EMPTY = BitMap()
@@ -119,9 +122,9 @@ def to_array(bitmap: BitMap) -> NDArray[np.uint32]:
 def union(bitmaps: Iterable[BitMap]) -> BitMap:
     """The members of any of the bitmaps; none of none."""
     given = [bitmap for bitmap in bitmaps if bitmap]
-    if len(given) > 1:
-        return BitMap.union(*given)
-    return given[0] if given else EMPTY
+    if len(given) > 2 and sum(map(len, given)) > _FOLDED_MAX:
+        return BitMap.union(*given)  # makes every container a bitset first
+    return reduce(or_, given) if given else EMPTY
 
 
 def intersection(bitmaps: Iterable[BitMap]) -> BitMap:

@@ -97,7 +97,9 @@ def test_erased_numbers_leave_no_edge_behind(
         start, stop, across = cut.find(low, high)
         found = set().union(*cut.rows[start:stop]) if stop > start else set[int]()
         for i in across:
-            found |= set(cut.members(i, lambda rows: np.array(values)[rows], low, high))
+            found |= set(
+                cut.opened(i, lambda rows: np.array(values)[rows]).between(low, high).rows()
+            )
         assert found == {row for row, value in left.items() if low <= value <= high}
 
 
@@ -141,3 +143,29 @@ def test_numbers_written_for_long_without_a_read_are_found_all_the_same(
     for low in range(0, 451, 25):
         expected = BitMap([row for row, value in enumerate(values) if low <= value <= low + 40])
         assert index.range(low, low + 40) == expected
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_range_asked_again_is_known_from_other_unions(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nearest unions, those up to the ends that were asked for twice, and parts of opened bins."""
+    monkeypatch.setattr(bins, "_EXACT_MAX", 5)
+    monkeypatch.setattr(bins, "_EXACT_KEPT", 3)
+    dice = Random(seed)
+    values = [dice.choice([dice.randint(0, 999), dice.randint(0, 9) * 10]) for _ in range(4_000)]
+    index = number_index(values)
+    for _ in range(60):
+        low = dice.choice([None, dice.randint(-1, 1_000)])
+        high = dice.choice([None, dice.randint(-1, 1_000)])
+        expected = BitMap(
+            row
+            for row, value in enumerate(values)
+            if (low is None or low <= value) and (high is None or value <= high)
+        )
+        for _ in range(dice.randint(1, 3)):
+            found = index.range_pieces(low, high)
+            assert found.rows() == expected
+            assert found.count() == len(expected)
+            some = BitMap(dice.sample(range(4_000), 500))
+            assert found.count(some) == len(some & expected)

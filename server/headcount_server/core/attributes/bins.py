@@ -8,6 +8,7 @@ change gives new ones over the same edges.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.attributes.opened_bin import OpenedBin
 from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.postings import Keys, make_keys, toggled
 from headcount_server.limits import INT64_MAX, INT64_MIN
@@ -23,7 +25,8 @@ BINS = 128  # of about equal size, besides those of single values
 _EXACT_MAX = 128  # so many different values have a bin each
 _SAMPLE_MAX = 1 << 16  # values that the edges are chosen from
 _STRIDE = 4  # bins from one kept union to the next
-_LOADED_MAX = 8  # bins whose values are kept beside their rows
+_OPENED_MAX = 8  # bins whose values are kept beside their rows
+_EXACT_KEPT = 8  # unions up to a bin, or from one on, that were asked for twice
 _CARRIED_MAX = 4096  # changes after which a kept union is made anew
 _LOPSIDED = 8  # times its fair share that a bin of several values may hold
 
@@ -60,7 +63,9 @@ class Bins:
         self.sizes = np.fromiter(map(len, self.rows), np.int64, len(edges))
         self._firsts: dict[int, BitMap] = {}  # number of bins -> union of so many first bins
         self._older: dict[int, _Older] = {}  # the same of bins before small changes
-        self._loaded: dict[int, tuple[Rows, Integers]] = {}  # the one asked for last comes last
+        # Number of first bins, or of last ones where negative -> their union; None: asked for once.
+        self._exact: OrderedDict[int, BitMap | None] = OrderedDict()
+        self._opened: dict[int, OpenedBin] = {}  # the one asked for last comes last
 
     def keys(self, values: Integers, rows: Rows) -> Keys:
         """What to toggle for rows that get or lose values."""
@@ -145,36 +150,40 @@ class Bins:
         """
         if stop - start <= _STRIDE:
             return Pieces(tuple(rows for rows in self.rows[start:stop] if rows))
+        if stop == len(self.edges) and start * 2 > stop:
+            last = self._asked_twice(start - stop)
+            if last is not None:
+                return Pieces((last,))
         upper = Pieces((everyone,)) if stop == len(self.edges) else self._below(stop)
         lower = self._below(start)
         return Pieces((*upper.plus, *lower.minus), (*upper.minus, *lower.plus))
 
-    def members(self, i: int, take: Callable[[Rows], Integers], low: int, high: int) -> BitMap:
-        """The rows of bin ``i`` whose value lies in the range.
+    def opened(self, i: int, take: Callable[[Rows], Integers]) -> OpenedBin:
+        """Bin ``i`` with its values; kept for the bins last asked for.
 
         Args:
             take: gives the values of rows, which are those that the bins were made of.
         """
-        rows, values = self.loaded(i, take)
-        return bitmaps.from_sorted(rows[(values >= low) & (values <= high)])
-
-    def loaded(self, i: int, take: Callable[[Rows], Integers]) -> tuple[Rows, Integers]:
-        """The rows of bin ``i``, ascending, and their values; kept for the bins last asked for."""
-        found = self._loaded.pop(i, None)
+        found = self._opened.pop(i, None)
         if found is None:
-            rows = bitmaps.to_array(self.rows[i])
-            found = (rows, take(rows))
-            if len(self._loaded) >= _LOADED_MAX:
-                del self._loaded[next(iter(self._loaded))]
-        self._loaded[i] = found
+            found = OpenedBin(self.rows[i], take)
+            if len(self._opened) >= _OPENED_MAX:
+                del self._opened[next(iter(self._opened))]
+        self._opened[i] = found
         return found
 
     def nbytes(self) -> int:
         """Bytes of memory."""
-        loaded = sum(rows.nbytes + values.nbytes for rows, values in self._loaded.values())
-        return loaded + sum(map(bitmaps.nbytes, [*self.rows, *self._firsts.values()]))
+        opened = sum(one.nbytes for one in self._opened.values())
+        exact = filter(None, self._exact.values())
+        return opened + sum(map(bitmaps.nbytes, [*self.rows, *self._firsts.values(), *exact]))
 
     def _below(self, bin: int) -> Pieces:
+        """The rows of the first bins."""
+        exact = self._asked_twice(bin) if bin % _STRIDE else None
+        return self._nearest(bin) if exact is None else Pieces((exact,))
+
+    def _nearest(self, bin: int) -> Pieces:
         """The rows of the first bins, from the nearest kept union."""
         kept = (bin + _STRIDE // 2) // _STRIDE * _STRIDE
         kept = min(kept, len(self.edges) // _STRIDE * _STRIDE)
@@ -182,6 +191,17 @@ class Bins:
         if kept <= bin:
             return Pieces((*first, *(rows for rows in self.rows[kept:bin] if rows)))
         return Pieces(first, tuple(rows for rows in self.rows[bin:kept] if rows))
+
+    def _asked_twice(self, count: int) -> BitMap | None:
+        """The union of so many first bins, of last ones where negative; None at the first ask."""
+        was_asked = count in self._exact
+        known = self._exact.pop(count, None)
+        if was_asked and known is None:
+            known = bitmaps.union(self.rows[count:]) if count < 0 else self._nearest(count).rows()
+        self._exact[count] = known
+        if len(self._exact) > _EXACT_KEPT:
+            self._exact.popitem(last=False)
+        return known
 
     def _first(self, count: int) -> BitMap:
         known = self._firsts.get(count)

@@ -86,8 +86,10 @@ class NumberIndex(AttributeIndex):
         held = self._bins()
         start, stop, across = held.find(*ends)
         whole = held.between(start, stop, self.exists)
-        parts = [held.members(i, self._values.take, *ends) for i in across]
-        return Pieces((*whole.plus, *filter(None, parts)), whole.minus)
+        parts = [held.opened(i, self._values.take).between(*ends) for i in across]
+        plus = [rows for one in (whole, *parts) for rows in one.plus]
+        minus = [rows for one in (whole, *parts) for rows in one.minus]
+        return Pieces(tuple(plus), tuple(minus))
 
     def values_in(self, values: Sequence[int]) -> BitMap:
         """Rows whose value is one of ``values`` (any order; those past 64 bits match nobody)."""
@@ -103,8 +105,9 @@ class NumberIndex(AttributeIndex):
             if len(inside) == 1 and (start, stop) == (slot, slot + 1):
                 parts.append(held.rows[slot])
             elif held.rows[slot]:
-                rows, of_rows = held.loaded(slot, self._values.take)
-                parts.append(bitmaps.from_sorted(rows[_one_of(of_rows, inside)]))
+                opened = held.opened(slot, self._values.take)
+                found = [opened.with_value(value) for value in inside.tolist()]
+                parts.append(bitmaps.from_rows(np.concatenate(found)))
         return bitmaps.union(parts)
 
     def nth(self, place: int, greatest: bool) -> int:
@@ -356,12 +359,6 @@ def _ends(low: int | None, high: int | None) -> tuple[int, int] | None:
     low = INT64_MIN if low is None else max(low, INT64_MIN)
     high = INT64_MAX if high is None else min(high, INT64_MAX)
     return (low, high) if low <= high else None
-
-
-def _one_of(values: Integers, wanted: Integers) -> NDArray[np.bool_]:
-    """Which of the values stand in ``wanted`` (ascending, at least one)."""
-    places = np.minimum(np.searchsorted(wanted, values), len(wanted) - 1)
-    return wanted[places] == values
 
 
 def _size(changes: Sequence[_Change]) -> int:

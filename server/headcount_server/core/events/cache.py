@@ -2,7 +2,8 @@
 
 An entry holds for exactly one *stamp*: what changes the events behind it changes the stamp that a
 reader asks with. The entries asked for longest ago go first. One cache serves all event types of an
-audience. A value is a counter (see ``counters``) or a table (see ``tables``); it is never changed.
+audience. A value is a counter (see ``counters``), the same as counts by row, or a table (see
+``tables``); it is never changed.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
+import numpy as np
+
 from headcount_server.core.events import counters
-from headcount_server.core.events.counters import Counter
+from headcount_server.core.events.counters import Counter, Counts
 from headcount_server.core.events.tables import Table
 
 BUDGET_BYTES = 256 << 20
@@ -20,7 +23,7 @@ _NUMBERS_MAX = 10_000
 
 Key = tuple[int, ...]  # number of the subject, and what of it
 Stamp = tuple[int | tuple[int, ...], ...]
-Value = Counter | Table
+Value = Counter | Counts | Table
 
 
 class BucketCache:
@@ -55,7 +58,13 @@ class BucketCache:
     def get(self, key: Key, stamp: Stamp) -> Counter | None:
         """The counter of an entry, or None where there is none for this stamp."""
         value = self._get(key, stamp)
-        assert not isinstance(value, Table)
+        assert not isinstance(value, Table | np.ndarray)
+        return value
+
+    def get_counts(self, key: Key, stamp: Stamp) -> Counts | None:
+        """The counts by row of an entry, or None where there are none for this stamp."""
+        value = self._get(key, stamp)
+        assert value is None or isinstance(value, np.ndarray)
         return value
 
     def get_table(self, key: Key, stamp: Stamp) -> Table | None:
@@ -121,5 +130,6 @@ class BucketCache:
 
 
 def _size(value: Value) -> int:
-    members = value.nbytes if isinstance(value, Table) else counters.nbytes(value)
+    is_array = isinstance(value, Table | np.ndarray)
+    members = value.nbytes if is_array else counters.nbytes(value)
     return _ENTRY_BYTES + members

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
@@ -18,6 +20,7 @@ from headcount_server.core.events.columns import Rows
 from headcount_server.core.events.sorting import run_starts
 
 Counter = tuple[BitMap, ...]
+Counts = NDArray[np.unsignedinteger[Any]]
 
 
 def of_rows(rows: Rows) -> Counter:
@@ -90,6 +93,19 @@ def at_least(counter: Counter, count: int) -> BitMap:
             reached = rows | reached
     assert reached is not None
     return reached
+
+
+def dense(counter: Counter) -> Counts:
+    """Row -> its count, up to the last row that has one. O(rows)."""
+    counts = np.zeros(spread(counter), np.min_scalar_type((1 << len(counter)) - 1))
+    for bit, rows in enumerate(counter):
+        counts[bitmaps.to_array(rows)] += counts.dtype.type(1 << bit)
+    return counts
+
+
+def spread(counter: Counter) -> int:
+    """The last row that has a count, plus one; 0 for the counter of nobody."""
+    return max((rows.max() + 1 for rows in counter if rows), default=0)
 
 
 def restricted(counter: Counter, rows: BitMap) -> Counter:

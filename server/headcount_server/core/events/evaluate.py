@@ -10,6 +10,7 @@ from pyroaring import BitMap
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.events import counters
+from headcount_server.core.events.columns import Rows
 from headcount_server.core.events.counters import Counter
 from headcount_server.core.events.lanes import Kind, Lane
 from headcount_server.core.events.select import Candidates, passing_places
@@ -17,7 +18,8 @@ from headcount_server.core.events.spans import Window, resolve
 from headcount_server.core.events.view import EventView
 from headcount_server.core.plan.event_nodes import DidAtLeast
 
-_TERMS_MAX = 3  # kept answers that the days beside the longest range are held against
+_TERMS_MAX = 8  # counts beside the longest range that are looked at one by one
+_SPREAD_MAX = 32  # times as many rows as there are bits, at most, in counts by row
 _FEW = 4_096  # candidates that are looked up one by one rather than by making new buckets
 _MANY_EVENTS = 50  # … where the buckets would be made of that many events a candidate
 
@@ -40,11 +42,9 @@ def evaluate(
     if window is None or (within is not None and not within):
         return bitmaps.EMPTY
     lane = Lane(chosen, node.sources, _kind(node))
-    edges, ranges = pieces(lane, window)
-    if within is not None and _is_cheaper_alone(lane, window, ranges, within):
+    if within is not None and _is_cheaper_alone(lane, window, pieces(lane, window)[1], within):
         return _of_candidates(lane, window, node.count, within)
-    small = [lane.day(day, window.low_us, window.high_us) for day in edges]
-    result = _reached(lane, ranges, small, node.count).rows()
+    result = _reached(lane, window, node.count).rows()
     return result if within is None else result & within
 
 
@@ -54,10 +54,7 @@ def as_a_sum(node: DidAtLeast, views: Mapping[str, EventView]) -> Pieces:
     window = resolve(node.span, chosen[0].calendar) if chosen else None
     if window is None:
         return Pieces(())
-    lane = Lane(chosen, node.sources, _kind(node))
-    edges, ranges = pieces(lane, window)
-    small = [lane.day(day, window.low_us, window.high_us) for day in edges]
-    return _reached(lane, ranges, small, node.count)
+    return _reached(Lane(chosen, node.sources, _kind(node)), window, node.count)
 
 
 def pieces(lane: Lane, window: Window) -> tuple[list[int], list[tuple[int, int]]]:
@@ -88,33 +85,58 @@ def _kind(node: DidAtLeast) -> Kind:
     return Kind.DAYS if node.on_days else Kind.OFTEN
 
 
-def _reached(
-    lane: Lane, ranges: Sequence[tuple[int, int]], small: list[Counter], count: int
+def _reached(lane: Lane, window: Window, count: int) -> Pieces:
+    """The rows whose counts in the window come to ``count``; kept where they are counted."""
+    edges, ranges = pieces(lane, window)
+    is_kept = count > 1 and all(lane.is_whole(day, window.low_us, window.high_us) for day in edges)
+    if is_kept and len(edges) + len(ranges) > 1:
+        answer = lane.answer(
+            *window.days(), count, lambda: _added(lane, window, edges, ranges, count).rows()
+        )
+        return _pieces_of(answer)
+    return _added(lane, window, edges, ranges, count)
+
+
+def _added(
+    lane: Lane,
+    window: Window,
+    edges: Sequence[int],
+    ranges: Sequence[tuple[int, int]],
+    count: int,
 ) -> Pieces:
-    """The rows whose counts in the ranges and the ``small`` counters add up to ``count``."""
+    """The rows of the longest range, and those that reach the count with what lies beside it."""
     longest = max(ranges, key=lambda r: r[1] - r[0], default=None)
-    small = small + [lane.range(*r) for r in ranges if r != longest]
+    small = [lane.day(day, window.low_us, window.high_us) for day in edges]
+    small += [lane.range(*r) for r in ranges if r != longest]
     rest = counters.union(small) if lane.kind is Kind.DID else counters.add(small)
     if longest is None:
         return _pieces_of(counters.at_least(rest, count))
     reached = lane.reached(*longest, count)
-    more = _more(lane, longest, rest, count) - reached if rest else bitmaps.EMPTY
+    more = _more(lane, longest, rest, count, reached) if rest else bitmaps.EMPTY
     return _pieces_of(reached, more)
 
 
-def _more(lane: Lane, longest: tuple[int, int], rest: Counter, count: int) -> BitMap:
-    """Rows that reach the count with the ``rest``, and some that do without."""
+def _more(
+    lane: Lane, longest: tuple[int, int], rest: Counter, count: int, reached: BitMap
+) -> BitMap:
+    """The rows that reach the count only with the ``rest``."""
+    base = lane.range(*longest)
     most = min((1 << len(rest)) - 1, count)
-    if most > _TERMS_MAX:
+    if count == 1 or not base:
+        return counters.at_least(rest, count) - reached
+    if most > _TERMS_MAX or counters.spread(base) > _SPREAD_MAX * sum(map(len, base)):
         touched = counters.members(rest)
-        base = counters.restricted(lane.range(*longest), touched)
-        return counters.at_least(counters.add([base, rest]), count)
-    found: list[BitMap] = []
+        both = counters.add([counters.restricted(base, touched), rest])
+        return counters.at_least(both, count) - reached
+    counts = lane.counts(*longest)
+    found: list[Rows] = []
     for of_rest in range(1, most + 1):
-        some = counters.at_least(rest, of_rest)
-        lacking = count - of_rest
-        found.append(some & lane.reached(*longest, lacking) if lacking else some)
-    return bitmaps.union(found)
+        rows = bitmaps.to_array(counters.at_least(rest, of_rest))
+        of_base = np.zeros(len(rows), counts.dtype)
+        known = int(np.searchsorted(rows, np.uint32(len(counts))))
+        of_base[:known] = counts[rows[:known]]
+        found.append(rows[(of_base >= count - of_rest) & (of_base < count)])
+    return bitmaps.from_rows(np.concatenate(found))
 
 
 def _pieces_of(*parts: BitMap) -> Pieces:

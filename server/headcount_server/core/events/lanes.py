@@ -18,7 +18,7 @@ from headcount_server.core.events import counters
 from headcount_server.core.events.cache import Stamp
 from headcount_server.core.events.chunks import Chunk
 from headcount_server.core.events.columns import Mask, Rows
-from headcount_server.core.events.counters import Counter
+from headcount_server.core.events.counters import Counter, Counts
 from headcount_server.core.events.view import LEVEL_BITS, LEVELS, EventView
 from headcount_server.core.events.where import passing
 from headcount_server.core.plan.event_nodes import Source
@@ -41,7 +41,8 @@ class _What(IntEnum):
     BLOCK = 0
     CHUNK = 1
     RANGE = 2
-    REACHED = 3
+    COUNTS = 3
+    REACHED = 4
 
 
 class Lane:
@@ -108,6 +109,31 @@ class Lane:
             found = (rows,) if rows else ()
             self._cache.put(key, stamp, found)
         return counters.members(found)
+
+    def answer(self, low: int, high: int, count: int, make: Callable[[], BitMap]) -> BitMap:
+        """The rows with at least ``count`` in the days of a window, all of whose events lie in it.
+
+        Args:
+            make: called where no answer is kept, or events came to these days since.
+        """
+        stamp = self.stamp(self.cover(low, high))
+        key = self._key(-count, low, high - low)
+        found = self._cache.get(key, stamp)
+        if found is None:
+            rows = make()
+            found = (rows,) if rows else ()
+            self._cache.put(key, stamp, found)
+        return counters.members(found)
+
+    def counts(self, low: int, high: int) -> Counts:
+        """Row -> its count in a range of whole days, up to the last row that has one."""
+        stamp = self.stamp(self.cover(low, high))
+        key = self._key(_What.COUNTS, low, high - low)
+        found = self._cache.get_counts(key, stamp)
+        if found is None:
+            found = counters.dense(self.range(low, high))
+            self._cache.put(key, stamp, found)
+        return found
 
     def settling(self, goes_on: Callable[[], bool]) -> Iterator[None]:
         """Make the counters of all blocks, the latest days first and the smaller blocks first.

@@ -343,7 +343,7 @@ class EventStore(EventView):
             )
 
         def change(stamp: Stamp, value: Value) -> tuple[Stamp, Value] | None:
-            if len(stamp) != 2 or stamp[0] != era - 1:
+            if len(stamp) != 2 or stamp[0] != era - 1 or isinstance(value, np.ndarray):
                 return None
             of = stamp[1]
             if isinstance(of, tuple):
