@@ -86,10 +86,10 @@ def _kind(node: DidAtLeast) -> Kind:
 
 
 def _reached(lane: Lane, window: Window, count: int) -> Pieces:
-    """The rows whose counts in the window come to ``count``; kept where they are counted."""
+    """The rows whose counts in the window come to ``count``; kept until events come to its days."""
     edges, ranges = pieces(lane, window)
-    is_kept = count > 1 and all(lane.is_whole(day, window.low_us, window.high_us) for day in edges)
-    if is_kept and len(edges) + len(ranges) > 1:
+    is_whole = all(lane.is_whole(day, window.low_us, window.high_us) for day in edges)
+    if is_whole and len(edges) + len(ranges) > 1:
         answer = lane.answer(
             *window.days(), count, lambda: _added(lane, window, edges, ranges, count).rows()
         )

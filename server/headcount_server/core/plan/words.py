@@ -26,6 +26,7 @@ _PARTS_MAX = 64  # sets in one count; most are few
 _BLOCK_WORDS = BLOCK_ROWS // 64
 # Nanoseconds for each block: words combined, counted, made; bitsets combined.
 _COMBINE, _COUNT, _MAKE, _BITSET = 200, 550, 500, 500
+_KEPT_MIN = 128  # rows for each block of sets whose words are kept; those of others are soon made
 _LIST_MAX = 4_096  # rows of a block that are a list; each takes a nanosecond to look at
 
 
@@ -121,7 +122,7 @@ class WordForms:
             if id(bitmap) not in self._kept:
                 if bitmap and bitmap.max() >= blocks * BLOCK_ROWS:
                     return False
-                if id(bitmap) not in self._asked:
+                if id(bitmap) not in self._asked or not self._is_worth_keeping(bitmap):
                     saved -= blocks * _MAKE + min(len(bitmap), blocks * _LIST_MAX)
         return saved > 0
 
@@ -145,6 +146,10 @@ class WordForms:
             for part in (*one.parts, *one.without)
         )
 
+    def _is_worth_keeping(self, bitmap: BitMap) -> bool:
+        is_small = self._blocks * _BLOCK_WORDS * 8 <= self._budget_bytes
+        return is_small and len(bitmap) >= self._blocks * _KEPT_MIN
+
     def _words(self, one: Combined | BitMap) -> Words:
         """The words of a set, not to be modified."""
         if isinstance(one, BitMap):
@@ -167,7 +172,7 @@ class WordForms:
             self._kept.move_to_end(id(bitmap))
             return kept[1]
         words = words_of(bitmap, self._blocks * _BLOCK_WORDS)
-        if id(bitmap) in self._asked and words.nbytes <= self._budget_bytes:
+        if id(bitmap) in self._asked and self._is_worth_keeping(bitmap):
             self._kept[id(bitmap)] = (bitmap, words)
             self._bytes += words.nbytes
             while self._bytes > self._budget_bytes:
