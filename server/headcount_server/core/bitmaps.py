@@ -67,6 +67,19 @@ class Parts:
         self._sizes.append(len(local))
         self._bodies.append(local.tobytes() if len(local) <= _ARRAY_MAX else _bitset(local))
 
+    def add_mask(self, block: int, mask: NDArray[np.bool_]) -> None:
+        """The members in a block, perhaps none: ``mask`` tells of its first rows."""
+        size = int(np.count_nonzero(mask))
+        if not size:
+            return
+        self._blocks.append(block)
+        self._sizes.append(size)
+        if size <= _ARRAY_MAX:
+            self._bodies.append(np.flatnonzero(mask).astype("<u2").tobytes())
+        else:
+            packed = np.packbits(mask, bitorder="little").tobytes()
+            self._bodies.append(packed.ljust(_BITSET_BYTES, b"\0"))
+
     def bitmap(self) -> BitMap:
         """The bitmap of what was added."""
         sizes = np.array(self._sizes, dtype=np.int64)
@@ -91,22 +104,10 @@ def from_mask(mask: NDArray[np.bool_], first_row: int = 0) -> BitMap:
     """
     if first_row % BLOCK_ROWS:
         return from_sorted((np.flatnonzero(mask) + first_row).astype(np.uint32))
-    blocks: list[int] = []
-    sizes: list[int] = []
-    bodies: list[bytes] = []
+    parts = Parts()
     for offset in range(0, len(mask), BLOCK_ROWS):
-        part = mask[offset : offset + BLOCK_ROWS]
-        size = int(np.count_nonzero(part))
-        if not size:
-            continue
-        blocks.append((first_row + offset) // BLOCK_ROWS)
-        sizes.append(size)
-        if size <= _ARRAY_MAX:
-            bodies.append(np.flatnonzero(part).astype("<u2").tobytes())
-        else:
-            packed = np.packbits(part, bitorder="little").tobytes()
-            bodies.append(packed.ljust(_BITSET_BYTES, b"\0"))
-    return _portable(np.array(blocks, dtype=np.uint32), np.array(sizes, dtype=np.int64), bodies)
+        parts.add_mask((first_row + offset) // BLOCK_ROWS, mask[offset : offset + BLOCK_ROWS])
+    return parts.bitmap()
 
 
 def from_range(start: int, stop: int) -> BitMap:

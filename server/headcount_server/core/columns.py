@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+from pyroaring import BitMap
 
+from headcount_server.core.bitmaps import Parts
 from headcount_server.errors import DataLoss
 from headcount_server.limits import BLOCK_ROWS, ROWS_MAX
 
@@ -149,6 +151,39 @@ class Column:
             return np.empty(0, np.uint32), np.empty(0, self.dtype)
         local, values = self._stored_of(page)
         return local.astype(np.uint32) + np.uint32(block * BLOCK_ROWS), values
+
+    def rows(self) -> BitMap:
+        """The rows that store something. O(bytes), little of it in Python."""
+        parts = Parts()
+        for block in sorted(self._pages):
+            page = self._pages[block]
+            if page.locals is None:
+                parts.add_mask(block, self._differs(page.values))
+            elif len(page.locals):
+                parts.add(block, page.locals)
+        return parts.bitmap()
+
+    def arrays(self) -> Iterator[tuple[int, Values]]:
+        """``(block, values)``, blocks ascending: those of its first rows, or all that are stored.
+
+        Not to be modified; of the first rows some may store nothing.
+        """
+        for block in sorted(self._pages):
+            yield block, _read_only(self._pages[block].values)
+
+    def alike(self, dtype: DTypeLike, arrays: Mapping[int, Values]) -> Column:
+        """A column of fill value 0 whose values stand where the ones of ``arrays`` do here.
+
+        Args:
+            dtype: of the new column.
+            arrays: block -> as many values as here; the column's own from now on.
+        """
+        column = Column(dtype, 0)
+        for block, page in self._pages.items():
+            assert len(arrays[block]) == len(page.values)
+            column._pages[block] = _Page(arrays[block], page.locals)
+        column._owned = set(column._pages)
+        return column
 
     def blocks(self) -> list[int]:
         """Numbers of the blocks that have a page, ascending. O(pages)."""

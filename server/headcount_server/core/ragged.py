@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
 from headcount_server.core.columns import Column, by_block
 from headcount_server.errors import DataLoss
@@ -172,10 +173,9 @@ class RaggedColumn:
         """The length of each row's value, -1 where there is none."""
         return self._sizes.take(rows).astype(np.int64) - 1
 
-    def stored_rows(self) -> NDArray[np.uint32]:
-        """The rows that store a value, ascending."""
-        parts = [rows for rows, _ in self._sizes.stored()]
-        return np.concatenate(parts) if parts else np.empty(0, np.uint32)
+    def rows(self) -> BitMap:
+        """The rows that store a value."""
+        return self._sizes.rows()
 
     def pages(self) -> Iterator[tuple[NDArray[np.uint32], list[bytes]]]:
         """``(rows, values)`` per block that stores anything, ascending."""
@@ -229,13 +229,15 @@ class RaggedColumn:
             sizes = Column.load(parts["sizes"])
             if sizes.dtype != np.uint32 or sizes.fill != 0:
                 raise DataLoss("the sizes of a ragged column have the wrong type")
-            pages = list(sizes.stored())
-            for (rows, stored), heap in zip(pages, parts["heaps"], strict=True):
-                lengths = stored.astype(np.int64) - 1
-                if heap.dtype != np.uint8 or heap.shape != (int(lengths.sum()),):
+            starts: dict[int, NDArray[np.uint32]] = {}
+            for (block, stored), heap in zip(sizes.arrays(), parts["heaps"], strict=True):
+                lengths = stored - (stored > 0)  # unsigned: 0 where nothing is stored
+                ends = np.cumsum(lengths, dtype=np.int64)
+                if heap.dtype != np.uint8 or heap.shape != (int(ends[-1]),):
                     raise DataLoss("a block of a ragged column has another size than it says")
-                column._heaps[int(rows[0]) >> 16] = _Heap(heap, len(heap))
-                column._starts.put(rows, (np.cumsum(lengths) - lengths).astype(np.uint32))
+                column._heaps[block] = _Heap(heap, len(heap))
+                starts[block] = (ends - lengths).astype(np.uint32)
+            column._starts = sizes.alike(np.uint32, starts)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise DataLoss(f"a ragged column can't be loaded: {error!r}") from error
         column._sizes = sizes

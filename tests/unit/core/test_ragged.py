@@ -30,7 +30,7 @@ def holds(column: RaggedColumn, model: dict[int, bytes | None]) -> None:
     assert column.lengths(array).tolist() == [-1 if v is None else len(v) for v in expected]
     stored = {r: v for rs, vs in column.pages() for r, v in zip(rs.tolist(), vs, strict=True)}
     assert stored == {r: v for r, v in model.items() if v is not None}
-    assert column.stored_rows().tolist() == sorted(stored)
+    assert list(column.rows()) == sorted(stored)
 
 
 @given(st.lists(st.one_of(batch, st.sampled_from(["freeze", "erase"])), max_size=10))

@@ -143,11 +143,13 @@ class KeywordIndex(CodedIndex):
         self.codes = Column.load(parts["codes"])
         if self.codes.dtype != np.uint32 or self.codes.fill != NO_CODE:
             raise DataLoss(f"attribute {self.schema.name!r}: a column of the wrong type")
-        known = np.array([bool(text) for text in self.dictionary.spellings], np.bool_)
-        for rows, codes in self.codes.stored():
-            if int(codes.max()) >= len(known) or not bool(known[codes].all()):
+        known = np.array([True, *map(bool, self.dictionary.spellings)], np.bool_)
+        are_all = bool(known.all())
+        for _, codes in self.codes.arrays():
+            places = codes + np.uint32(1)  # 0 where nothing is stored
+            if int(places.max()) >= len(known) or not (are_all or bool(known[places].all())):
                 raise DataLoss(f"attribute {self.schema.name!r}: a code without a spelling")
-            self.exists = self.exists | bitmaps.from_sorted(rows)
+        self.exists = self.codes.rows()
         self._postings = Derived()
         self._dropped = True
 

@@ -194,17 +194,18 @@ class KeywordsIndex(CodedIndex):
         self.dictionary = Dictionary.load(parts["spellings"])
         self._codes = RaggedColumn.load(parts["codes"])
         known = np.array([bool(text) for text in self.dictionary.spellings], np.bool_)
-        for rows, joined, lengths in self._codes.joined_pages():
+        are_all = bool(known.all())
+        for _, joined, lengths in self._codes.joined_pages():
             if bool((lengths % _CODE_BYTES != 0).any()) or not bool(lengths.all()):
                 raise DataLoss(f"attribute {self.schema.name!r}: a list of codes that ends early")
             codes = np.frombuffer(joined.tobytes(), "<u4")
-            if int(codes.max()) >= len(known) or not bool(known[codes].all()):
+            if int(codes.max()) >= len(known) or not (are_all or bool(known[codes].all())):
                 raise DataLoss(f"attribute {self.schema.name!r}: a code without a spelling")
-            pairs = np.repeat(rows, lengths // _CODE_BYTES).astype(np.uint64) << np.uint64(32)
-            pairs |= codes
-            if not bool((pairs[1:] > pairs[:-1]).all()):
+            rises = codes[1:] > codes[:-1]
+            rises[np.cumsum(lengths[:-1]) // _CODE_BYTES - 1] = True  # from one row to the next
+            if not bool(rises.all()):
                 raise DataLoss(f"attribute {self.schema.name!r}: codes out of order")
-            self.exists = self.exists | bitmaps.from_sorted(rows)
+        self.exists = self._codes.rows()
         self._postings = Derived()
         self._dropped = True
 

@@ -345,9 +345,8 @@ class NumberIndex(AttributeIndex):
             raise DataLoss(f"attribute {self.schema.name!r}: a column of the wrong type")
         if not isinstance(self.exists, BitMap):
             raise DataLoss(f"attribute {self.schema.name!r}: no bitmap of who has a value")
-        for rows, _ in self._values.stored():
-            if not bitmaps.from_sorted(rows).issubset(self.exists):
-                raise DataLoss(f"attribute {self.schema.name!r}: a value of a row without one")
+        if not self._values.rows().issubset(self.exists):
+            raise DataLoss(f"attribute {self.schema.name!r}: a value of a row without one")
 
     def _freeze_parts(self) -> None:
         self._values = self._values.freeze()

@@ -25,6 +25,7 @@ from headcount_server.errors import DataLoss
 from headcount_server.limits import BLOCK_ROWS
 
 _FEW = 20  # with fewer than a 20th of the values in question they are read one by one
+_ASCII_MAX = 0x7F  # bytes up to this one are characters by themselves
 _SOME = 2  # with fewer than half of them, patterns search them alone
 
 
@@ -162,12 +163,13 @@ class TextIndex(AttributeIndex):
         for rows, joined, lengths in self._values.joined_pages():
             if not bool(lengths.all()):
                 raise DataLoss(f"attribute {self.schema.name!r}: an empty string is stored")
-            starts = joined[np.cumsum(lengths) - lengths]
-            joined.tobytes().decode()  # raises UnicodeDecodeError, a ValueError
-            if bool((starts & 0xC0 == 0x80).any()):
-                raise DataLoss(f"attribute {self.schema.name!r}: a string cut inside a character")
-            self.exists = self.exists | bitmaps.from_sorted(rows)
+            if int(joined.max()) > _ASCII_MAX:
+                starts = joined[np.cumsum(lengths) - lengths]
+                joined.tobytes().decode()  # raises UnicodeDecodeError, a ValueError
+                if bool((starts & 0xC0 == 0x80).any()):
+                    raise DataLoss(f"attribute {self.schema.name!r}: a string cut in a character")
             self._pages[int(rows[0]) >> 16] = _Place()
+        self.exists = self._values.rows()
 
     def _freeze_parts(self) -> None:
         self._values = self._values.freeze()

@@ -113,9 +113,12 @@ class Allotment:
         if free.intersect(self._waiting) or bool((self._next < 0).any()):
             raise DataLoss("a key directory has rows that are free and not free")
         if numbered:
-            partitions, local = self._split(to_array(everyone | free | self._waiting))
+            rows = to_array(everyone | free | self._waiting)
+            blocks = (rows >> np.uint32(16)).astype(np.uint16)
+            is_last = np.append(blocks[1:] != blocks[:-1], True)[: len(rows)]  # of its block
+            partitions, local = self._split(rows[is_last])
             given = int(self._next.sum())
-            if len(local) != given or bool((local >= self._next[partitions]).any()):
+            if len(rows) != given or bool((local >= self._next[partitions]).any()):
                 raise DataLoss("a key directory has rows that were never given out")
 
     def _split(self, rows: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -288,14 +288,13 @@ class KeyDirectory:
         return directory
 
     def _check_loaded(self) -> None:
-        rows = to_array(self._everyone)
         if self._hashes.dtype != np.uint64 or self._numbers.dtype != np.int64:
             raise DataLoss("the columns of a key directory have the wrong types")
-        if self.key_type is KeyType.STRING and not np.array_equal(self._texts.stored_rows(), rows):
+        if self.key_type is KeyType.STRING and self._texts.rows() != self._everyone:
             raise DataLoss("a key directory has keys without subscribers or the reverse")
         self._allotment.check(self._everyone, numbered=self.key_type is not KeyType.UINT32)
         if self.key_type is KeyType.UINT32:
-            self._exists.put(rows, True)
+            self._exists.put(to_array(self._everyone), True)
 
     def _rows_by_hash(self) -> RowTable:
         if self._table is None:
