@@ -1,27 +1,28 @@
 """What watches cost while events stream in, and how fast a change is told.
 
-Every write brings one new subscriber, so a watch of everyone changes with each; it stands last in
-its stream, after the watches that are measured. For each acknowledged write the time until the
+Every write brings one new subscriber, so a watch of everyone changes with each; it stands last,
+after the watches that are measured. For each acknowledged write the time until the
 first update that reflects it is taken.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import statistics
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from headcount.v1 import ingest_service_pb2 as pb
 from headcount_client import AsyncClient
 from headcount_client.demo.loading import AUDIENCE
 
-STREAM = 1_000  # rules in one stream
+STREAM = 999  # rules in one stream, the watch of everyone apart
 WRITE_EVERY_S = 0.05
 EVENTS = ("sent", "open", "click", "purchase")
+CATEGORIES = ("shoes", "jackets", "bags", "home", "toys", "books")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,21 @@ class WatchFigures:
     """One number of watches at one rate of events.
 
     Attributes:
+        written_per_s: how many of the events were acknowledged.
         cpu: the server's processor time over time, 1.0 for one whole core.
         idle_cpu: the same without watches.
         recount_cpu: what counting every rule ten times a second would take.
+        client_cpu: of the client, which writes and reads on the same machine.
         p50_ms, p99_ms: from a write's acknowledgement to the update that reflects it.
     """
 
     watches: int
     events_per_s: float
+    written_per_s: float
     cpu: float
     idle_cpu: float
     recount_cpu: float
+    client_cpu: float
     updates_per_s: float
     p50_ms: float
     p99_ms: float
@@ -70,45 +75,89 @@ async def measure(address: str, count: int, events_per_s: int, seconds: float) -
     """
     async with AsyncClient(address, timeout_s=600) as client:
         asked = rules(count)
-        keys = [key async for key in _some(client)]
+        keys = await _keys(client)
         recount = await _recount_s(client, asked) * 10
         idle, _ = await cpu_share(
             client, _written(client, keys, events_per_s, seconds / 2, deque())
         )
-        acknowledged: deque[tuple[int, float]] = deque()
-        latencies: list[float] = []
-        received = [0]
-        parts = [asked[start : start + STREAM] for start in range(0, count, STREAM)]
-        ready = asyncio.Event()
-        tasks = [
-            asyncio.create_task(_watch(client, part, received, acknowledged, latencies, ready))
-            for part in parts
-        ]
-        await ready.wait()
-        while received[0] < count:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(1.0)
-        before = received[0]
-        work = _written(client, keys, events_per_s, seconds, acknowledged)
-        cpu, took = await cpu_share(client, work)
-        await asyncio.sleep(1.0)
-        updates = (received[0] - before) / took
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    p50 = statistics.median(latencies) if latencies else 0.0
-    p99 = (
-        statistics.quantiles(latencies, n=100, method="inclusive")[-1]
-        if len(latencies) > 1
-        else 0.0
+        watching = _Watching(client)
+        async with asyncio.TaskGroup() as group:
+            tasks = await watching.start(group, asked)
+            await asyncio.sleep(1.0)
+            before, own = watching.received, time.process_time()
+            work = _written(client, keys, events_per_s, seconds, watching.acknowledged)
+            cpu, took = await cpu_share(client, work)
+            written = (watching.written() * int(events_per_s * WRITE_EVERY_S)) / took
+            client_cpu = (time.process_time() - own) / took
+            await asyncio.sleep(1.0)
+            updates = (watching.received - before) / took
+            for task in tasks:
+                task.cancel()
+    p50, p99 = _quantiles(watching.latencies_s)
+    return WatchFigures(
+        count,
+        events_per_s,
+        written,
+        cpu,
+        idle,
+        recount,
+        client_cpu,
+        updates,
+        1_000 * p50,
+        1_000 * p99,
     )
-    return WatchFigures(count, events_per_s, cpu, idle, recount, updates, 1_000 * p50, 1_000 * p99)
 
 
-async def _some(client: AsyncClient) -> AsyncIterator[str]:
-    page = await client.list_members_page(AUDIENCE, "everyone", page_size=10_000)
-    for key in page.keys:
-        yield str(key)
+class _Watching:
+    """The streams, and what they tell of."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.received = 0
+        self.acknowledged: deque[tuple[int, float]] = deque()
+        self.latencies_s: list[float] = []
+        self._client = client
+
+    async def start(self, group: asyncio.TaskGroup, asked: list[str]) -> list[asyncio.Task[None]]:
+        """Watches rules, and everyone after them; returns when all first counts are there."""
+        parts = [asked[start : start + STREAM] for start in range(0, len(asked), STREAM)]
+        found: list[asyncio.Task[None]] = []
+        for part in parts:
+            ready = asyncio.Event()
+            found.append(group.create_task(self._watch(part, part is parts[-1], ready)))
+            await ready.wait()
+        return found
+
+    def written(self) -> int:
+        """How many writes were acknowledged."""
+        return len(self.acknowledged) + len(self.latencies_s)
+
+    async def _watch(self, asked: list[str], is_last: bool, ready: asyncio.Event) -> None:
+        marked = [*asked, "everyone"] if is_last else asked
+        first = len(marked)
+        async for update in self._client.watch(AUDIENCE, marked):
+            self.received += 1
+            first -= 1
+            if not first:
+                ready.set()
+            if update.index == len(asked):
+                now = time.perf_counter()
+                while self.acknowledged and self.acknowledged[0][0] <= update.revision:
+                    self.latencies_s.append(now - self.acknowledged.popleft()[1])
+
+
+def _quantiles(latencies: list[float]) -> tuple[float, float]:
+    """The median and the 99th percentile; 0 of nothing."""
+    if len(latencies) < 2:
+        return (latencies[0], latencies[0]) if latencies else (0.0, 0.0)
+    ends = statistics.quantiles(latencies, n=100, method="inclusive")
+    return ends[49], ends[98]
+
+
+async def _keys(client: AsyncClient) -> list[str]:
+    """All keys in an order of no meaning, so that a batch is of anybody."""
+    keys = [str(key) async for key in client.export_members(AUDIENCE, "everyone")]
+    random.Random(1).shuffle(keys)
+    return keys
 
 
 async def _recount_s(client: AsyncClient, asked: list[str]) -> float:
@@ -140,6 +189,7 @@ async def _written(
 ) -> None:
     """Writes events at a rate, in batches, and notes when each was acknowledged."""
     size = int(events_per_s * WRITE_EVERY_S)
+    types, properties = _properties(size + 1)
     begin = time.perf_counter()
     number = 0
     while (now := time.perf_counter() - begin) < seconds:
@@ -147,30 +197,29 @@ async def _written(
             await asyncio.sleep(min(WRITE_EVERY_S, 0.01) if size else 0.5)
             continue
         number += 1
-        moment = datetime.now(UTC)
+        now_us = time.time_ns() // 1_000
         start = number * size % (len(keys) - size)
         columns = pb.EventColumns(
-            keys=pb.Keys(texts=[*keys[start : start + size], f"new-{moment.timestamp()}"]),
-            times=pb.Column(integers=pb.Integers(values=[int(moment.timestamp())] * (size + 1))),
-            events=pb.Column(texts=pb.Texts(values=(EVENTS * (size // 4 + 1))[: size + 1])),
+            keys=pb.Keys(texts=[*keys[start : start + size], f"new-{now_us}"]),
+            times=pb.Column(integers=pb.Integers(values=[now_us] * (size + 1))),
+            events=types,
+            columns=properties,
         )
         answer = await client.record_events(AUDIENCE, columns=columns, create_missing=True)
         acknowledged.append((answer.revision, time.perf_counter()))
 
 
-async def _watch(
-    client: AsyncClient,
-    asked: list[str],
-    received: list[int],
-    acknowledged: deque[tuple[int, float]],
-    latencies: list[float],
-    ready: asyncio.Event,
-) -> None:
-    first = not ready.is_set()
-    ready.set()
-    async for update in client.watch(AUDIENCE, [*asked, "everyone"] if first else asked):
-        received[0] += 1
-        if update.index == len(asked):
-            now = time.perf_counter()
-            while acknowledged and acknowledged[0][0] <= update.revision:
-                latencies.append(now - acknowledged.popleft()[1])
+def _properties(rows: int) -> tuple[pb.Column, list[pb.Column]]:
+    """Types of so many events, in turn, and what they have: campaigns, and purchases more."""
+    codes = [n % len(EVENTS) for n in range(rows)]
+    bought = [code == EVENTS.index("purchase") for code in codes]
+    types = pb.Column(coded_texts=pb.CodedTexts(dictionary=EVENTS, codes=codes))
+    campaigns = [f"bench-{n}" for n in range(50)]
+    amounts = pb.Decimals(scale=2, unscaled=[500 + 37 * n % 20_000 for n in range(rows)])
+    categories = pb.CodedTexts(dictionary=CATEGORIES, codes=[n // 4 % 6 for n in range(rows)])
+    spread = [n // 4 % 50 for n in range(rows)]
+    return types, [
+        pb.Column(name="campaign", coded_texts=pb.CodedTexts(dictionary=campaigns, codes=spread)),
+        pb.Column(name="category", coded_texts=categories, present=bought),
+        pb.Column(name="amount", decimals=amounts, present=bought),
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from headcount_bench.commands.watches import load
+from headcount_bench.commands.watches import keep_option, loaded
 from headcount_bench.editors import EditorFigures, measure
 from headcount_bench.machine import describe_machine
 from headcount_bench.serving import serving
@@ -26,19 +25,23 @@ from headcount_bench.serving import serving
     help="Keystrokes of each editor in a second.",
 )  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(1, 600), default=20.0, show_default=True)
+@keep_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def editors(subscribers: int, count: int, keys_per_s: float, seconds: float, as_json: bool) -> None:
+def editors(
+    subscribers: int,
+    count: int,
+    keys_per_s: float,
+    seconds: float,
+    keep: Path | None,
+    as_json: bool,
+) -> None:
     """From keystroke to count: editors that type rules at once, over CountStream.
 
     Example:  headcount-bench editors --subscribers 1000000 --editors 50
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="headcount-bench-") as temporary,
-        serving(Path(temporary)) as server,
-    ):
-        load(server.address, subscribers)
-        asyncio.run(measure(server.address, count, keys_per_s, min(seconds, 5.0)))  # first asks
-        figures = asyncio.run(measure(server.address, count, keys_per_s, seconds))
+    with loaded(subscribers, keep) as address:
+        asyncio.run(measure(address, count, keys_per_s, min(seconds, 5.0)))  # first asks
+        figures = asyncio.run(measure(address, count, keys_per_s, seconds))
     if as_json:
         stamp = {"time": datetime.now(UTC).isoformat(), **describe_machine()}
         click.echo(json.dumps({**stamp, "subscribers": subscribers, **figures.as_dict()}))
