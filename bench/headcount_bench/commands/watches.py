@@ -104,8 +104,8 @@ def load(address: str, subscribers: int) -> None:
 def _table(found: list[WatchFigures]) -> Table:
     table = Table()
     columns = (
-        "watches", "events/s", "written/s", "CPU of a core", "without watches", "counting all 10×/s",
-        "ratio", "client's CPU", "updates/s", "p50 ms", "p99 ms",
+        "watches", "events/s", "written/s", "CPU of a core", "without watches",
+        "counting all 10×/s", "ratio", "client's CPU", "updates/s", "p50 ms", "p99 ms",
     )  # fmt: skip
     for column in columns:
         table.add_column(column, justify="right")
