@@ -19,6 +19,7 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.audience import Audience
+from headcount_server.core.live.asked_days import AskedDays
 from headcount_server.core.live.maintained import Delta, Maintained, Round
 from headcount_server.core.live.touched import Touched
 from headcount_server.core.rules.tree import And, Everyone, Rule, Value, ValueList
@@ -83,16 +84,16 @@ class Watch:
         assert rule is not None
         entered: list[str] | list[int] = []
         left: list[str] | list[int] = []
-        if self.wants_members and self.told is not None:
-            entered, left = self._moves(audience, rule.shown)
+        if self.wants_members:
+            shown = rule.shown
+            if self.told is not None:
+                entered, left = self._moves(audience, shown)
+            self.told_rows = shown
         now = (rule.total, rule.reachable)
         if self.told == now and not entered and not left:
-            self.told_rows = rule.shown if self.wants_members else bitmaps.EMPTY
             return None
         change = 0 if self.told is None else rule.total - self.told[0]
         self.told = now
-        if self.wants_members:
-            self.told_rows = rule.shown
         return Update(
             self.index, rule.total, rule.reachable, change, entered, left, rule.revision,
             rule.time_us,
@@ -117,7 +118,7 @@ class WatchedRule:
         self.key = key
         self.maintained = Maintained(rule, parameters)
         self.watches: dict[Watch, None] = {}
-        self.shown = bitmaps.EMPTY
+        self.erased = bitmaps.EMPTY  # rows since the last round
         self.total = self.reachable = 0
         self.revision = self.time_us = 0
         self.is_stale = False
@@ -125,9 +126,15 @@ class WatchedRule:
         self.reach_version = -1
         self.reach: BitMap | None = None  # who could be reached when ``reachable`` was found
 
+    @property
+    def shown(self) -> BitMap:
+        """The members as of the last round, those erased since left out; not to be modified."""
+        members = self.maintained.members
+        return members - self.erased if self.erased else members
+
     def measured(self) -> int:
         """Notes the memory of the members; by how much it differs from what was noted."""
-        before, self.nbytes = self.nbytes, bitmaps.nbytes(self.shown)
+        before, self.nbytes = self.nbytes, self.maintained.nbytes
         return self.nbytes - before
 
 
@@ -149,6 +156,7 @@ class WatchedRules:
         self._touched = audience.listen()
         self._rules: dict[Key, WatchedRule] = {}
         self._reach = _Reach()
+        self._asked = AskedDays()
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -211,7 +219,8 @@ class WatchedRules:
         O(rules), and for each that the writes touch O(touched rows).
         """
         touched = self._touched.take()
-        round = Round(self.audience, clock(), touched, self._limits)
+        self._asked.next_round()
+        round = self._look(clock(), touched)
         revision = self.audience.revision
         self._reach.update(round)
         self.horizon_us = self._reach.horizon_us
@@ -220,7 +229,7 @@ class WatchedRules:
                 continue
             if self.audience.revision != revision:
                 touched.merge(self._touched)
-                round = Round(self.audience, clock(), touched, self._limits)
+                round = self._look(clock(), touched)
                 revision = self.audience.revision
             try:
                 self._update(rule, round)
@@ -232,7 +241,7 @@ class WatchedRules:
     def erasing(self, rows: BitMap) -> None:
         """Takes rows that are about to be erased out of what was told. O(watches)."""
         for rule in list(self._rules.values()):
-            is_shown = rule.shown.intersect(rows)
+            is_shown = rule.maintained.intersects(rows)
             for watch in list(rule.watches):
                 erased = watch.told_rows & rows
                 if erased:
@@ -243,43 +252,48 @@ class WatchedRules:
                     if len(watch.gone) > most:
                         watch.failed(_too_slow(most))
             if is_shown:
-                rule.shown = rule.shown - rows
+                rule.erased = rule.erased | rows
                 rule.is_stale = True
+
+    def _look(self, now_us: int, touched: Touched) -> Round:
+        return Round(self.audience, now_us, touched, self._limits, self._asked)
 
     def _update(self, rule: WatchedRule, round: Round) -> None:
         """Brings one rule up to a round and tells its watches."""
         reach = self._reach
         reach.update(round)
-        before = rule.maintained.members
         delta = rule.maintained.update(round)
         for end_us in (rule.maintained.horizon_us, reach.horizon_us):
             self.horizon_us = _least(self.horizon_us, end_us)
         if not (delta or rule.is_stale or rule.reach_version != reach.version):
             return
-        now = rule.maintained.members
-        rule.reachable = self._reachable(rule, delta, before, now)
+        rule.reachable = self._reachable(rule, delta)
         rule.reach, rule.reach_version = reach.members, reach.version
-        if not rule.total <= 2 * len(now) <= 4 * rule.total:
+        count = rule.maintained.count
+        if not rule.total <= 2 * count <= 4 * rule.total:
             self.nbytes += rule.measured()
-        rule.total = len(now)
-        rule.shown, rule.is_stale = now, False
+        rule.total = count
+        rule.erased, rule.is_stale = bitmaps.EMPTY, False
         rule.revision, rule.time_us = round.audience.revision, round.now_us
         for watch in rule.watches:
             watch.changed(watch)
 
-    def _reachable(self, rule: WatchedRule, delta: Delta, before: BitMap, now: BitMap) -> int:
+    def _reachable(self, rule: WatchedRule, delta: Delta) -> int:
         """How many of the members can be reached, brought forward from those who moved."""
-        reach = self._reach
+        reach, members = self._reach, rule.maintained
         if reach.members is None:
-            return len(now)
+            return members.count
         if rule.reach is None:
-            return now.intersection_cardinality(reach.members)
-        moved = delta.entered | delta.left | reach.since(rule.reach_version, rule.reach)
-        if len(moved) * _SHARE > self.audience.subscriber_count:
-            return now.intersection_cardinality(reach.members)
-        came = (moved & now).intersection_cardinality(reach.members)
-        went = (moved & before).intersection_cardinality(rule.reach)
-        return rule.reachable + came - went
+            return len(members.among(reach.members))
+        came, went = delta.entered, delta.left
+        if rule.reach_version != reach.version:
+            moved = came | went | reach.since(rule.reach_version, rule.reach)
+            if len(moved) * _SHARE > self.audience.subscriber_count:
+                return len(members.among(reach.members))
+            now = members.among(moved)
+            came, went = now, (now - came) | went
+        gained = came.intersection_cardinality(reach.members)
+        return rule.reachable + gained - went.intersection_cardinality(rule.reach)
 
 
 class _Reach:

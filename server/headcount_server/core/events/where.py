@@ -6,13 +6,12 @@ event's answer around.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import assert_never
+from collections.abc import Iterator, Mapping
+from typing import Protocol, assert_never
 
 import numpy as np
 
-from headcount_server.core.events.chunks import Chunk
-from headcount_server.core.events.columns import Mask, Unsigned
+from headcount_server.core.events.columns import Mask, Measure, Unsigned
 from headcount_server.core.events.spellings import Spellings
 from headcount_server.core.plan.event_nodes import (
     DimensionMatch,
@@ -28,7 +27,43 @@ from headcount_server.core.plan.event_nodes import (
 from headcount_server.core.texts import TextTest
 
 
-def passing(where: Where, chunk: Chunk, spellings: Mapping[str, Spellings]) -> Mask:
+class Columns(Protocol):
+    """The columns of some events; a ``Chunk`` is such."""
+
+    @property
+    def codes(self) -> Mapping[str, Unsigned]:
+        """Dimension -> codes plus one, 0 where missing."""
+        ...
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """Measure -> its values."""
+        ...
+
+    def __len__(self) -> int:
+        """How many events they are."""
+        ...
+
+
+def names_of(where: Where) -> Iterator[str]:
+    """The dimensions and measures that a where looks at, perhaps more than once."""
+    match where:
+        case WhereNot():
+            yield from names_of(where.where)
+        case WhereAnd() | WhereOr() | WhereAtLeast():
+            for part in where.wheres:
+                yield from names_of(part)
+        case PropertyIsSet():
+            yield where.property
+        case DimensionMatch():
+            yield where.dimension
+        case MeasureRange() | MeasureIn():
+            yield where.measure
+        case _:
+            assert_never(where)
+
+
+def passing(where: Where, chunk: Columns, spellings: Mapping[str, Spellings]) -> Mask:
     """Which events pass, as a new array. O(events × tests).
 
     Args:
@@ -63,7 +98,7 @@ def passing(where: Where, chunk: Chunk, spellings: Mapping[str, Spellings]) -> M
             assert_never(where)
 
 
-def _all(where: WhereAnd, chunk: Chunk, spellings: Mapping[str, Spellings]) -> Mask:
+def _all(where: WhereAnd, chunk: Columns, spellings: Mapping[str, Spellings]) -> Mask:
     mask: Mask | None = None
     for part in where.wheres:
         passed = passing(part, chunk, spellings)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
 from headcount_server.core.attributes.number import NumberIndex
+from headcount_server.core.live.asked_days import AskedOfEvents
 from headcount_server.core.live.few_events import FewEvents
 from headcount_server.core.live.places import Mask, Places
+from headcount_server.core.plan.aggregate_nodes import Aggregated
 from headcount_server.core.plan.event_nodes import DidAtLeast
 from headcount_server.core.plan.lookup import look_up
 from headcount_server.core.plan.nodes import Leaf, NumberIn, NumberRange, TextMatch
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 Integers = NDArray[np.int64]
 Ats = NDArray[np.integer]
 
-_FEW = 16_384  # of more rows the values are not read one by one
+_FEW = 65_536  # of more rows the values are not read one by one
 _EACH = 8  # up to so many spellings are compared one by one
 
 
@@ -33,12 +35,15 @@ class Few:
     Args:
         audience: whose indexes are asked; not to change meanwhile.
         places: of existing subscribers.
+        asked: what was asked of the events before; None: nothing is known.
     """
 
-    def __init__(self, audience: Audience, places: Places) -> None:
+    def __init__(
+        self, audience: Audience, places: Places, asked: AskedOfEvents | None = None
+    ) -> None:
         self._audience = audience
         self._places = places
-        self._events = FewEvents(audience.events, places)
+        self._events = FewEvents(audience.events, places, asked)
         self._values: dict[str, tuple[Ats, Integers]] = {}
         self._codes: dict[str, tuple[Ats, Ats]] = {}
 
@@ -52,6 +57,10 @@ class Few:
                 return self._numbers(leaf)
             if isinstance(leaf, DidAtLeast):
                 return self._events.did(leaf)
+            if isinstance(leaf, Aggregated):
+                found = self._events.aggregated(leaf)
+                if found is not None:
+                    return found
             if isinstance(leaf, TextMatch) and leaf.attribute != "key":
                 index = self._audience.attributes[leaf.attribute]
                 if isinstance(index, KeywordIndex | KeywordsIndex):

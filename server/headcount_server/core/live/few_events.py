@@ -7,7 +7,7 @@ Where many windows are asked for, all events of the rows are gathered instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,21 @@ from headcount_server.core import bitmaps
 from headcount_server.core.events import counters
 from headcount_server.core.events.columns import Rows
 from headcount_server.core.events.counters import Counter
-from headcount_server.core.events.lanes import Kind, Lane
+from headcount_server.core.events.deciding import Wanted, decided, wanted
+from headcount_server.core.events.lanes import Kind as LaneKind
+from headcount_server.core.events.lanes import Lane
 from headcount_server.core.events.select import Candidates, passing_places
+from headcount_server.core.events.sorting import run_starts
 from headcount_server.core.events.spans import Window, resolve
+from headcount_server.core.events.tables import Table
+from headcount_server.core.events.tallies import Kind, Part, tally
 from headcount_server.core.events.view import EventView
-from headcount_server.core.live.gathered import Gathered
+from headcount_server.core.live.asked_days import AskedOfEvents
+from headcount_server.core.live.gathered import Gathered, Timed
 from headcount_server.core.live.places import Places
+from headcount_server.core.plan.aggregate_nodes import Aggregated, EdgePasses
 from headcount_server.core.plan.event_nodes import DidAtLeast, Source, Span
+from headcount_server.core.rules.tree import Edge
 
 Counts = NDArray[np.unsignedinteger[Any]]
 
@@ -34,14 +42,19 @@ class FewEvents:
 
     Args:
         views: event type -> its store.
-        places: of the rows.
+        places: of the rows, at most 65,536.
+        asked: what was asked before; None: nothing is known.
     """
 
-    def __init__(self, views: Mapping[str, EventView], places: Places) -> None:
+    def __init__(
+        self, views: Mapping[str, EventView], places: Places, asked: AskedOfEvents | None = None
+    ) -> None:
         self._views = views
         self._places = places
+        self._asked = AskedOfEvents({}, {}) if asked is None else asked
         self._gathered: dict[str, Gathered] = {}
         self._counts: dict[tuple[tuple[Source, ...], Span, bool], Counts] = {}
+        self._tables: dict[Wanted, Table] = {}
 
     def did(self, node: DidAtLeast) -> int:
         """Those of the rows whom ``node`` denotes, as a set of places."""
@@ -54,17 +67,71 @@ class FewEvents:
             window = resolve(node.span, self._views[node.sources[0].event].calendar)
             if window is None:
                 return 0
-            # Of each is asked, so that all of them gain credit.
-            reached = [self._of(s.event).reaches(window.low_day) for s in node.sources]
-            if not all(reached):
+            if not self._reach([(source, window) for source in node.sources]):
                 return places.set_of_rows(did_among(node, self._views, places.base))
             counts = self._counts[key] = self._counted(node, window)
         return places.set_of(counts >= node.count)
 
+    def aggregated(self, leaf: Aggregated) -> int | None:
+        """Those of the rows whom a leaf denotes, as a set of places.
+
+        None where their events aren't gathered, and it is best looked up as among candidates.
+        """
+        if isinstance(leaf, EdgePasses):
+            return self._edge(leaf)
+        tables: list[Table] = []
+        parts = [(one, self._window(one.source, one.span)) for one in wanted(leaf)]
+        windows = [(one.source, window) for one, window in parts if window is not None]
+        if len(windows) < len(parts):
+            return 0
+        if not self._reach(windows):
+            return None
+        for one, window in parts:
+            assert window is not None
+            table = self._tables.get(one)
+            if table is None:
+                table = self._tables[one] = self._table(one, window)
+            tables.append(table)
+        return self._set(decided(leaf, self._views, tables))
+
+    def _edge(self, leaf: EdgePasses) -> int | None:
+        window = self._window(leaf.sources[0], leaf.span)
+        if window is None:
+            return 0
+        if not self._reach([(source, window) for source in leaf.sources]):
+            return None
+        passing = {source.event: source for source in leaf.passing}
+        columns: list[Timed] = []
+        for source in leaf.sources:
+            further = passing.get(source.event)
+            columns.append(self._of(source.event).timed(source, window, further))
+        at, times, orders, passes = (
+            np.concatenate(column) for column in zip(*columns, strict=True)
+        )
+        order = np.lexsort((orders, times, at))
+        at, passes = at[order], passes[order]
+        starts = run_starts(at)
+        if leaf.edge is Edge.LAST and len(starts):
+            starts = np.append(starts[1:], len(at)) - 1
+        return self._set(at[starts][passes[starts]])
+
+    def _window(self, source: Source, span: Span) -> Window | None:
+        return resolve(span, self._views[source.event].calendar)
+
+    def _reach(self, parts: Sequence[tuple[Source, Window]]) -> bool:
+        """Whether the events are gathered; of each part is asked, so that all gain credit."""
+        reached = [self._of(source.event).reaches(window.low_day) for source, window in parts]
+        if not all(reached):
+            return False
+        for source, window in parts:
+            self._asked.note(source.event, window.low_day)
+        return True
+
     def _of(self, event: str) -> Gathered:
         found = self._gathered.get(event)
         if found is None:
-            found = self._gathered[event] = Gathered(self._views[event], self._places)
+            expected = self._asked.expected.get(event)
+            found = self._gathered[event] = Gathered(self._views[event], self._places, expected)
         return found
 
     def _counted(self, node: DidAtLeast, window: Window) -> Counts:
@@ -77,6 +144,23 @@ class FewEvents:
         counts = np.bincount(at, minlength=len(self._places))
         return counts.astype(np.min_scalar_type(int(counts.max())))
 
+    def _table(self, one: Wanted, window: Window) -> Table:
+        """The table of the rows' events, with places in the place of rows."""
+        gathered = self._of(one.source.event)
+        if one.kind is Kind.COUNT:
+            at, _ = gathered.among(one.source, window)
+            values = np.broadcast_to(np.int64(0), len(at))
+        else:
+            at, values = gathered.valued(one.source, window, one.property)
+        order = np.argsort(at.astype(np.uint16), kind="stable")
+        bound = max(-int(values.min()), int(values.max())) if len(values) else 0
+        return tally(one.kind, [Part(at[order].astype(np.uint32), values[order], bound)])
+
+    def _set(self, at: Rows) -> int:
+        mask = self._places.nobody()
+        mask[at] = True
+        return self._places.set_of(mask)
+
 
 def did_among(node: DidAtLeast, views: Mapping[str, EventView], rows: BitMap) -> BitMap:
     """Those of some rows whom ``node`` denotes; as ``events.evaluate`` within them.
@@ -88,7 +172,7 @@ def did_among(node: DidAtLeast, views: Mapping[str, EventView], rows: BitMap) ->
     window = resolve(node.span, chosen[0].calendar) if chosen else None
     if window is None or not rows:
         return bitmaps.EMPTY
-    kind = Kind.DID if node.count == 1 else Kind.DAYS if node.on_days else Kind.OFTEN
+    kind = LaneKind.DID if node.count == 1 else LaneKind.DAYS if node.on_days else LaneKind.OFTEN
     lane = Lane(chosen, node.sources, kind)
     newest = lane.days_between(*window.days())[-1:]
     apart = sorted({*newest, *(d for d in window.edges if not _is_whole(lane, d, window))})
@@ -101,7 +185,7 @@ def did_among(node: DidAtLeast, views: Mapping[str, EventView], rows: BitMap) ->
         if day <= window.high_day:
             parts.append(_of_day(lane, day, window, candidates))
         start = day + 1
-    if kind is Kind.DID:
+    if kind is LaneKind.DID:
         return bitmaps.union([counters.members(part) for part in parts])
     return counters.at_least(counters.add(parts), node.count)
 
@@ -121,4 +205,4 @@ def _of_day(lane: Lane, day: int, window: Window, candidates: Candidates) -> Cou
     if not found:
         return ()
     rows = np.sort(np.concatenate(found))
-    return counters.of_rows(rows) if lane.kind is Kind.OFTEN else counters.of_set(rows)
+    return counters.of_rows(rows) if lane.kind is LaneKind.OFTEN else counters.of_set(rows)

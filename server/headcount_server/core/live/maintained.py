@@ -14,8 +14,9 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.calendar import LAST_US
+from headcount_server.core.live.asked_days import AskedDays
 from headcount_server.core.live.horizon import Parameters, Timing, horizon, timing
-from headcount_server.core.live.reads import Reads, reads
+from headcount_server.core.live.reads import Indexes, Reads, reads
 from headcount_server.core.live.restricted import Restricted
 from headcount_server.core.live.touched import Touched
 from headcount_server.core.plan.evaluate import evaluate
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _FEW = 1_024  # touched rows that are always looked at alone
 _SHARE = 8  # … and so are more of them, up to one of so many subscribers
+_KINDS = 16  # so many sets of rows are looked at apart in a round
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +91,26 @@ class Round:
         now_us: the present instant in microseconds, not before that of the round before.
         touched: all that was touched since the rules to be updated were updated last.
         limits: of the server.
+        asked: what rounds like this one asked of the events; None: nothing is known.
     """
 
     def __init__(
-        self, audience: Audience, now_us: int, touched: Touched, limits: Limits = DEFAULT_LIMITS
+        self,
+        audience: Audience,
+        now_us: int,
+        touched: Touched,
+        limits: Limits = DEFAULT_LIMITS,
+        asked: AskedDays | None = None,
     ) -> None:
         self.audience = audience
         self.now_us = now_us
         self.touched = touched
         self.limits = limits
+        self._asked = AskedDays() if asked is None else asked
         self._rows: BitMap | None = None
-        self._restricted: Restricted | None = None
+        self._restricted: dict[Indexes, Restricted] = {}
+        self._kinds = 0
+        self._among_all: Restricted | None = None
         self._horizons: dict[Timing, int | None] = {}
 
     @property
@@ -109,12 +120,27 @@ class Round:
             self._rows = self.touched.rows()
         return self._rows
 
-    @property
-    def restricted(self) -> Restricted:
-        """Evaluation within all the touched rows, shared by the rules of the round."""
-        if self._restricted is None:
-            self._restricted = Restricted(self.audience, self.rows)
-        return self._restricted
+    def restricted(self, reads: Reads) -> Restricted:
+        """Evaluation within the touched rows that can matter to a rule, or more of them.
+
+        It is shared by the rules of the round that read the same of what was touched.
+        """
+        indexes = reads.those_touched(self.touched)
+        found = self._restricted.get(indexes)
+        if found is None:
+            rows = self.touched.rows_of(*indexes)
+            if self._kinds >= _KINDS or 2 * len(rows) > len(self.rows):
+                found = self._everything()
+            else:
+                self._kinds += 1
+                found = Restricted(self.audience, rows, self._asked.of(indexes))
+            self._restricted[indexes] = found
+        return found
+
+    def _everything(self) -> Restricted:
+        if self._among_all is None:
+            self._among_all = Restricted(self.audience, self.rows, self._asked.of(None))
+        return self._among_all
 
     def horizon(self, timing: Timing) -> int | None:
         """See ``horizon``; once for all rules of one timing."""
@@ -160,15 +186,44 @@ class Maintained:
         parameters: what the parameters of the rule are bound to.
 
     Attributes:
-        members: rows, not to be modified; replaced when they change.
         bound: the rule as it is bound; None before the first update.
     """
 
     def __init__(self, rule: Rule, parameters: Parameters | None = None) -> None:
         self.rule = rule
         self.parameters: Parameters = parameters or {}
-        self.members = bitmaps.EMPTY
         self.bound: Bound | None = None
+        self._members = bitmaps.EMPTY
+        self._is_own = False  # nobody else holds the members
+
+    @property
+    def members(self) -> BitMap:
+        """Rows, not to be modified; replaced when they change. O(1), but the next change copies."""
+        self._is_own = False
+        return self._members
+
+    @members.setter
+    def members(self, rows: BitMap) -> None:
+        self._is_own = False
+        self._members = rows
+
+    @property
+    def count(self) -> int:
+        """How many members there are."""
+        return len(self._members)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the members, about."""
+        return bitmaps.nbytes(self._members)
+
+    def intersects(self, rows: BitMap) -> bool:
+        """Whether some of the rows are members."""
+        return self._members.intersect(rows)
+
+    def among(self, rows: BitMap) -> BitMap:
+        """Those of some rows that are members; not to be modified."""
+        return self._members & rows
 
     @property
     def horizon_us(self) -> int | None:
@@ -229,19 +284,21 @@ class Maintained:
         base = round.rows
         if len(base) > _FEW and len(base) * _SHARE > round.audience.subscriber_count:
             return self._whole(round)
-        asked = round.restricted
-        entered, left = asked.moved(self.bound.node, self.bound.segments, self.members)
-        if len(asked.base) < len(base):
-            left = left | (self.members & (base - asked.base))
+        asked = round.restricted(self.bound.reads)
+        before = self.among(asked.rows)
+        entered, left = asked.moved(self.bound.node, self.bound.segments, before)
         if not entered and not left:
             return NO_CHANGE
-        self.members = (self.members - left) | entered
+        if not self._is_own:
+            self._members, self._is_own = BitMap(self._members), True
+        self._members -= left
+        self._members |= entered
         return Delta(entered, left)
 
     def _whole(self, round: Round) -> Delta:
         assert self.bound is not None
         found = evaluate(round.audience, self.bound.node, self.bound.segments)
-        old, self.members = self.members, found
+        old, self.members = self._members, found
         return Delta(found - old, old - found)
 
 

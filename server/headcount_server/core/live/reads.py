@@ -43,6 +43,9 @@ _OnAttribute = (
 )  # fmt: skip
 
 
+Indexes = tuple[frozenset[str], frozenset[str], frozenset[str]]  # attributes, event types, moves
+
+
 @dataclass(frozen=True, slots=True)
 class Reads:
     """What a bound rule reads, the segments that it uses included.
@@ -70,6 +73,14 @@ class Reads:
             or not self.attributes.isdisjoint(touched.attributes)
             or not self.events.isdisjoint(touched.events)
             or not self.moves.isdisjoint(touched.moves)
+        )
+
+    def those_touched(self, touched: Touched) -> Indexes:
+        """Which of the indexes that it reads were touched: attributes, event types, moves."""
+        return (
+            self.attributes.intersection(touched.attributes),
+            self.events.intersection(touched.events),
+            self.moves.intersection(touched.moves),
         )
 
     def is_reordered(self, touched: Touched) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.live.asked_days import AskedOfEvents
 from headcount_server.core.live.few import Few
 from headcount_server.core.live.places import Places
 from headcount_server.core.live.reads import leaves
@@ -33,18 +34,23 @@ class Restricted:
     Args:
         audience: whom the rules are about.
         rows: the rows in question; those that don't exist are left out of every answer.
+        asked: what was asked of the events before; None: nothing is known.
 
     Attributes:
+        rows: as given; not to be modified.
         base: the rows in question that exist; not to be modified.
     """
 
-    def __init__(self, audience: Audience, rows: BitMap) -> None:
+    def __init__(
+        self, audience: Audience, rows: BitMap, asked: AskedOfEvents | None = None
+    ) -> None:
+        self.rows = rows
         self.base = rows & audience.everyone
         self._places = Places(self.base)
-        self._few = Few(audience, self._places)
+        self._few = Few(audience, self._places, asked)
         self._known: dict[Node, int] = {}
 
-    def rows(self, node: Node, segments: Mapping[str, Node]) -> BitMap:
+    def among(self, node: Node, segments: Mapping[str, Node]) -> BitMap:
         """Those of the rows that a bound rule denotes; not to be modified.
 
         Args:
@@ -59,11 +65,19 @@ class Restricted:
         """Those of the rows that a bound rule denotes beyond ``members``, and the other way round.
 
         Neither is to be modified.
+
+        Args:
+            node: the bound rule.
+            segments: as of ``among``.
+            members: some of the rows; who doesn't exist any more left.
         """
-        found, before = self._asked(node, segments), self._places.set_of_rows(members & self.base)
+        found = self._asked(node, segments)
+        gone = members - self.base if len(self.base) < len(self.rows) else bitmaps.EMPTY
+        before = self._places.set_of_rows(members - gone if gone else members)
         if found == before:
-            return bitmaps.EMPTY, bitmaps.EMPTY
-        return self._places.rows_of(found & ~before), self._places.rows_of(before & ~found)
+            return bitmaps.EMPTY, gone
+        entered = self._places.rows_of(found & ~before)
+        return entered, self._places.rows_of(before & ~found) | gone
 
     def _asked(self, node: Node, segments: Mapping[str, Node]) -> int:
         if segments:

@@ -6,6 +6,8 @@ nobody does, noting costs nothing. Bitmaps are replaced, never modified.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
@@ -45,6 +47,17 @@ class Touched:
         parts = [self.created, self.erased]
         for by_name in (self.attributes, self.events, self.moves):
             parts += by_name.values()
+        return bitmaps.union(parts)
+
+    def rows_of(
+        self, attributes: Iterable[str], events: Iterable[str], moves: Iterable[str]
+    ) -> BitMap:
+        """The rows touched in some indexes, and those created or erased; not to be modified."""
+        parts = [self.created, self.erased]
+        for names, rows in (
+            (attributes, self.attributes), (events, self.events), (moves, self.moves),
+        ):  # fmt: skip
+            parts += [rows[name] for name in names]
         return bitmaps.union(parts)
 
     def note_attribute(self, attribute: str, rows: BitMap) -> None:
