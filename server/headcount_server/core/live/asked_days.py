@@ -6,24 +6,34 @@ gathered at once. Nothing depends on it but how long a round takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections import Counter
+from dataclasses import dataclass, field
 
 from headcount_server.core.live.reads import Indexes
 
 _KEPT = 64  # sets of indexes
 
 
-class AskedOfEvents(NamedTuple):
-    """Event type -> the first day, for one set of touched rows.
+@dataclass(slots=True)
+class AskedOfEvents:
+    """What is known of one set of touched rows, by event type.
 
     Attributes:
-        expected: what was asked before.
-        found: where what is asked now is noted.
+        expected: the first day that rounds before this one asked for.
+        found: the first day asked for in this one, of events that were gathered.
+        credit: how many chunks may be read for what was asked in vain.
     """
 
-    expected: Mapping[str, int]
-    found: dict[str, int]
+    expected: dict[str, int] = field(default_factory=dict[str, int])
+    found: dict[str, int] = field(default_factory=dict[str, int])
+    credit: Counter[str] = field(default_factory=Counter[str])
+
+    def first_day(self, event: str) -> int | None:
+        """From which day on events are best gathered at once; None: nobody knows."""
+        found, expected = self.found.get(event), self.expected.get(event)
+        if found is None or expected is None:
+            return expected if found is None else found
+        return min(found, expected)
 
     def note(self, event: str, day: int) -> None:
         """The events of a type from a day on were asked for, and gathered."""
@@ -34,17 +44,17 @@ class AskedDays:
     """What the rounds of some rules ask for."""
 
     def __init__(self) -> None:
-        self._expected: dict[Indexes | None, dict[str, int]] = {}
-        self._found: dict[Indexes | None, dict[str, int]] = {}
+        self._asked: dict[Indexes | None, AskedOfEvents] = {}
 
     def of(self, indexes: Indexes | None) -> AskedOfEvents:
         """For the rows that were touched in some indexes; None: all touched rows."""
-        expected = self._expected.get(indexes, {})
-        return AskedOfEvents(expected, self._found.setdefault(indexes, {}))
+        if indexes not in self._asked and len(self._asked) >= _KEPT:
+            self._asked.clear()
+        return self._asked.setdefault(indexes, AskedOfEvents())
 
     def next_round(self) -> None:
         """What was found is expected from now on."""
-        self._expected.update((key, days) for key, days in self._found.items() if days)
-        if len(self._expected) > _KEPT:
-            self._expected = {key: days for key, days in self._found.items() if days}
-        self._found = {}
+        for asked in self._asked.values():
+            asked.expected.update(asked.found)
+            asked.found = {}
+            asked.credit.clear()

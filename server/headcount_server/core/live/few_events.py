@@ -51,7 +51,7 @@ class FewEvents:
     ) -> None:
         self._views = views
         self._places = places
-        self._asked = AskedOfEvents({}, {}) if asked is None else asked
+        self._asked = AskedOfEvents() if asked is None else asked
         self._gathered: dict[str, Gathered] = {}
         self._counts: dict[tuple[tuple[Source, ...], Span, bool], Counts] = {}
         self._tables: dict[Wanted, Table] = {}
@@ -121,17 +121,13 @@ class FewEvents:
     def _reach(self, parts: Sequence[tuple[Source, Window]]) -> bool:
         """Whether the events are gathered; of each part is asked, so that all gain credit."""
         reached = [self._of(source.event).reaches(window.low_day) for source, window in parts]
-        if not all(reached):
-            return False
-        for source, window in parts:
-            self._asked.note(source.event, window.low_day)
-        return True
+        return all(reached)
 
     def _of(self, event: str) -> Gathered:
         found = self._gathered.get(event)
         if found is None:
-            expected = self._asked.expected.get(event)
-            found = self._gathered[event] = Gathered(self._views[event], self._places, expected)
+            found = Gathered(self._views[event], self._places, self._asked)
+            self._gathered[event] = found
         return found
 
     def _counted(self, node: DidAtLeast, window: Window) -> Counts:

@@ -26,6 +26,7 @@ from headcount_server.core.events.select import Candidates
 from headcount_server.core.events.spans import Window
 from headcount_server.core.events.view import EventView
 from headcount_server.core.events.where import names_of, passing
+from headcount_server.core.live.asked_days import AskedOfEvents
 from headcount_server.core.live.places import Places
 from headcount_server.core.plan.event_nodes import Source, Where
 
@@ -69,15 +70,14 @@ class Gathered:
     Args:
         view: of the event type; not to change meanwhile.
         places: of the rows.
-        expected: the first day that will be asked for, as far as that is known; None: it isn't.
+        asked: what is asked of the events of these rows, and was before.
     """
 
-    def __init__(self, view: EventView, places: Places, expected: int | None = None) -> None:
+    def __init__(self, view: EventView, places: Places, asked: AskedOfEvents) -> None:
         self._view = view
         self._places = places
-        self._expected = expected
+        self._asked = asked
         self._candidates = Candidates(places.base)
-        self._credit = 0
         self._from: int | None = None  # the first day gathered
         self._parts: list[_Part] = []  # by day, ascending
         self._days: Int64s = np.zeros(0, np.int64)
@@ -90,21 +90,22 @@ class Gathered:
 
     def reaches(self, day: int) -> bool:
         """Whether the events from ``day`` on are there; they are once they were asked for often."""
-        if self._from is not None and self._from <= day:
-            return True
-        wanted = day
-        if self._from is None and self._expected is not None:
-            wanted = min(day, self._expected)
-        last = self._view.last_day
-        end = (FIRST_DAY if last is None else last) if self._from is None else self._from - 1
-        missing = self._view.days_between(wanted, end)
-        self._credit += _READ
-        if self._expected is None or self._from is not None:
+        event = self._view.schema.name
+        if self._from is None or day < self._from:
+            wanted = day
+            expected = self._asked.first_day(event) if self._from is None else None
+            if expected is not None:
+                wanted = min(day, expected)
+            last = self._view.last_day
+            end = (FIRST_DAY if last is None else last) if self._from is None else self._from - 1
+            missing = self._view.days_between(wanted, end)
+            self._asked.credit[event] += _READ
             chunks = sum(len(self._view.chunks_of(day)) for day in missing)
-            if chunks > self._credit:
+            if expected is None and chunks > self._asked.credit[event]:
                 return False
-        self._gather(missing)
-        self._from = wanted
+            self._gather(missing)
+            self._from = wanted
+        self._asked.note(event, day)
         return True
 
     def among(self, source: Source, window: Window) -> tuple[Ats, Int64s]:
