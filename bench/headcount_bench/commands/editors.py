@@ -14,7 +14,6 @@ from rich.table import Table
 from headcount_bench.commands.watches import keep_option, loaded
 from headcount_bench.editors import EditorFigures, measure
 from headcount_bench.machine import describe_machine
-from headcount_bench.serving import serving
 
 
 @click.command()

@@ -49,7 +49,7 @@ def watches(
     found: list[WatchFigures] = []
     with loaded(subscribers, keep) as address:
         for count, rate in itertools.product(_numbers(counts), _numbers(rates)):
-            figures = asyncio.run(measure(server.address, count, rate, seconds))
+            figures = asyncio.run(measure(address, count, rate, seconds))
             found.append(figures)
             if as_json:
                 stamp = {"time": datetime.now(UTC).isoformat(), **describe_machine()}
