@@ -28,6 +28,7 @@ from headcount_server.core.keys.checks import (
     sought_numbers,
     sought_texts,
 )
+from headcount_server.core.keys.order import KeyOrder
 from headcount_server.core.keys.table import RowTable
 from headcount_server.core.ragged import RaggedColumn, ragged_index
 from headcount_server.core.schema import KeyType
@@ -39,7 +40,6 @@ Keys = list[str] | NDArray[np.int64]  # strings, or numbers of both integer key 
 Rows = NDArray[np.uint32]
 
 _FEW = 16  # keys that are looked up one by one
-_STEP_KEYS = 2_048  # keys that are looked at in one step of a page: less than a millisecond
 _CHUNK = 1 << 14  # keys that are looked up together: their arrays stay in the processor's cache
 
 
@@ -60,6 +60,7 @@ class KeyDirectory:
         "_hashes",
         "_limits",
         "_numbers",
+        "_order",
         "_table",
         "_texts",
         "key_type",
@@ -78,6 +79,7 @@ class KeyDirectory:
         self._everyone = EMPTY
         self._hashes = Column(np.uint64)
         self._texts = RaggedColumn()  # of string keys
+        self._order: KeyOrder | None = None  # of string keys, once a page was asked for
         self._numbers = Column(np.int64)  # of int64 keys
         self._exists = Column(np.bool_, False)  # of uint32 keys
         self._table: RowTable | None = RowTable(self._table_hashes)
@@ -180,19 +182,20 @@ class KeyDirectory:
     def page_after(self, members: BitMap, after: str | int | None, limit: int) -> Keys:
         """The ``limit`` smallest keys of members that lie after ``after`` (or from the start).
 
-        Cost: O(members), for string keys with a look at every key.
+        Cost: O(members) in numpy, with a look at few keys but those of the page; for string keys
+        the first page makes the order that the next ones go by.
         """
         return finish(self.page_steps(members, after, limit))
 
     def page_steps(self, members: BitMap, after: str | int | None, limit: int) -> Steps[Keys]:
-        """As ``page_after``, for string keys a step for each _STEP_KEYS of them."""
-        rows = to_array(members)
+        """As ``page_after``, for string keys a step for each block or some of them."""
         if self.key_type is KeyType.STRING:
             assert after is None or isinstance(after, str)
-            smallest = yield from self._smallest_texts(rows, after, limit)
+            order = self._order = self._order or KeyOrder(self._texts)
+            smallest = yield from order.smallest(self._everyone, members, after, limit)
             return [text.decode() for text in smallest]
         assert after is None or isinstance(after, int)
-        numbers = self.keys(rows)
+        numbers = self.keys(to_array(members))
         assert not isinstance(numbers, list)
         if after is not None:
             numbers = numbers[numbers > after]
@@ -213,6 +216,8 @@ class KeyDirectory:
             self._exists.put(rows, False)
         else:
             self._rows_by_hash().remove(self._table_hashes(rows), rows)
+        if self._order is not None:
+            self._order.forget(rows)
         self._texts.remove(rows, at_once=True)
         self._numbers.put(rows, 0)
         self._hashes.put(rows, 0)
@@ -247,6 +252,7 @@ class KeyDirectory:
         """Bytes of memory."""
         columns = (self._hashes, self._texts, self._numbers, self._exists)
         table = self._table.nbytes if self._table else 0
+        table += self._order.nbytes if self._order else 0
         return table + nbytes(self._everyone) + sum(column.nbytes for column in columns)
 
     def dump(self) -> dict[str, Any]:
@@ -406,19 +412,3 @@ class KeyDirectory:
         if self.key_type is not KeyType.UINT32:
             self._rows_by_hash().insert(self._table_hashes(rows), rows)
         self._everyone = self._everyone | from_rows(rows)
-
-    def _smallest_texts(self, rows: Rows, after: str | None, limit: int) -> Steps[list[bytes]]:
-        low = b"" if after is None else after.encode(errors="surrogatepass")
-        smallest: list[bytes] = []  # ascending, with what may be among the smallest after them
-        for start in range(0, len(rows), _STEP_KEYS):
-            texts = self._take_texts(rows[start : start + _STEP_KEYS])
-            if len(smallest) >= limit:
-                high = smallest[limit - 1]
-                texts = [text for text in texts if low < text < high]
-            elif low:
-                texts = [text for text in texts if text > low]
-            smallest += texts
-            smallest.sort()
-            del smallest[limit:]
-            yield
-        return smallest
