@@ -141,10 +141,17 @@ class WordForms:
         if one.kind is not Kind.ALL:
             return sum(map(self._cost, one.parts))
         fewest = min(sum(map(len, _bitmaps_of(part))) for part in one.parts)
-        return sum(
-            self._cost(part, fewest) if isinstance(part, BitMap) else self._cost(part)
-            for part in (*one.parts, *one.without)
-        )
+        total = most_saved = 0
+        for part in (*one.parts, *one.without):
+            if isinstance(part, BitMap):
+                total += self._cost(part, fewest)
+                continue
+            cost = self._cost(part)
+            total += cost
+            if part.kind is not Kind.ALL:  # the one whose parts are most is counted, not built
+                counted = sum(self._cost(one, fewest) for one in _bitmaps_of(part))
+                most_saved = max(most_saved, cost - counted // 2)
+        return total - most_saved
 
     def _is_worth_keeping(self, bitmap: BitMap) -> bool:
         is_small = self._blocks * _BLOCK_WORDS * 8 <= self._budget_bytes
