@@ -6,7 +6,7 @@ log; none of them reads a clock. ``revision`` is the number of commands applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ from headcount_server.core.attributes import AttributeIndex, make_index
 from headcount_server.core.calendar import calendar
 from headcount_server.core.changes import Changes
 from headcount_server.core.commands import (
-    AttributeValues,
     DeleteSubscribers,
     FoldEvents,
     Keys,
@@ -27,7 +26,7 @@ from headcount_server.core.commands import (
     UpsertSubscribers,
 )
 from headcount_server.core.events.cache import BucketCache
-from headcount_server.core.events.store import EventStore
+from headcount_server.core.events.store import EventStore, Recorded
 from headcount_server.core.keys import KeyDirectory
 from headcount_server.core.live.touched import Touched
 from headcount_server.core.plan.lookup_cache import LookupCache
@@ -35,10 +34,12 @@ from headcount_server.core.plan.scope import KNOWN_SINCE
 from headcount_server.core.plan.words import WordForms
 from headcount_server.core.producers import Producers
 from headcount_server.core.rules.tree import Rule
-from headcount_server.core.schema import AttributeType, Schema
+from headcount_server.core.schema import Schema
 from headcount_server.core.segments import Segment
+from headcount_server.core.steps import Steps, finish
+from headcount_server.core.upserts import meeting, upserting
 from headcount_server.core.values import ValueColumn
-from headcount_server.limits import CHANGE_DAYS_SPARE, Limits
+from headcount_server.limits import Limits
 
 if TYPE_CHECKING:
     from headcount_server.core.live.history import SegmentHistory
@@ -139,6 +140,17 @@ class Audience:
             else:
                 touched.segments[segment] = None
 
+    def note_attribute(self, attribute: str, rows: BitMap) -> None:
+        """Tells who listens that values of an attribute changed."""
+        for touched in self._listeners:
+            touched.note_attribute(attribute, rows)
+
+    def note_created(self, rows: BitMap) -> None:
+        """Tells who listens of new subscribers."""
+        for touched in self._listeners:
+            touched.created = touched.created | rows
+            touched.note_attribute("known_since", rows)
+
     def note_moves(self, segment: str, rows: BitMap) -> None:
         """Tells who listens that rows entered or left a segment whose history is kept."""
         for touched in self._listeners:
@@ -146,11 +158,16 @@ class Audience:
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """The row of each key, or -1. Remembers the answers for the writes that follow."""
+        return finish(self.finding(keys))
+
+    def finding(self, keys: Keys) -> Steps[NDArray[np.int64]]:
+        """As ``find``, in steps of about a millisecond."""
         known = self._found.get(id(keys))
         if known is None or known[0] is not keys:
+            found = yield from self.keys.finding(keys)
             if len(self._found) >= _FOUND_MAX or len(keys) > _FOUND_KEYS_MAX:
                 self._found.clear()
-            known = self._found[id(keys)] = (keys, self.keys.find(keys))
+            known = self._found[id(keys)] = (keys, found)
         return known[1]
 
     def extend(self, schema: Schema) -> None:
@@ -175,56 +192,58 @@ class Audience:
         for store in list(self.events.values()):
             yield from store.settling()
 
-    def upsert(self, command: UpsertSubscribers) -> int:
-        """Writes a batch of subscribers; returns how many are new."""
-        self._found.clear()
-        rows, is_new = self.keys.find_or_add(command.keys)
-        self._meet(rows[is_new], command.time_us)
-        if command.known_since is not None:
-            present = np.flatnonzero(command.known_since.present)
-            self._write(self.known_since, rows, AttributeValues(
-                "known_since", _taken(command.known_since, present), present
-            ))  # fmt: skip
-        changed_at = np.full(len(rows), command.time_us, np.int64)
-        if command.changed_at is not None:
-            present_mask = command.changed_at.present
-            changed_at[present_mask] = command.changed_at.data[present_mask]
-        days = self.calendar.days_of(changed_at)
-        for values in command.values:
-            for changed, written, written_days in self._write(
-                self.attributes[values.attribute], rows, values, days
-            ):
-                self.changes.add(values.attribute, changed, written, written_days)
-        kept = self.schema.change_days + CHANGE_DAYS_SPARE
-        self.changes.forget_before(self.calendar.day_of(command.time_us) - kept)
-        return int(np.count_nonzero(is_new))
+    def upserting(self, command: UpsertSubscribers) -> Steps[Callable[[], int]]:
+        """Makes a batch of subscribers aside; what it gives writes it, and tells how many are new.
 
-    def record(self, command: RecordEvents) -> int:
-        """Adds a batch of events; returns how many subscribers are new."""
-        created = 0
-        if command.create_missing:
+        In steps of about a millisecond, none of which anybody sees. Nothing else may be written
+        before the batch is.
+        """
+        made = yield from upserting(self, command)
+
+        def publish() -> int:
             self._found.clear()
-            rows, is_new = self.keys.find_or_add(command.keys)
-            self._meet(rows[is_new], command.time_us)
-            created = int(np.count_nonzero(is_new))
+            return made.publish(self)
+
+        return publish
+
+    def recording(self, command: RecordEvents) -> Steps[Callable[[], int]]:
+        """Makes a batch of events aside, as ``upserting`` does one of subscribers."""
+        met = None
+        if command.create_missing:
+            met = yield from meeting(self, command.keys, command.time_us)
+            rows = met.added.rows
         else:
-            rows = self.find(command.keys).astype(np.uint32)
-            self._found.pop(id(command.keys))
+            rows = (yield from self.finding(command.keys)).astype(np.uint32)
+        made: list[tuple[str, Rows, Recorded]] = []
+        names = {group.event for group in command.groups}
+        assert len(names) == len(command.groups), "an event type has one group"
         for group in command.groups:
             places = np.arange(len(rows)) if group.rows is None else group.rows
-            if self._listeners:
-                got = bitmaps.from_rows(rows[places])
-                for touched in self._listeners:
-                    touched.note_events(group.event, got)
-            self.events[group.event].record(
-                rows[places],
-                command.times[places],
-                {name: _spellings(column) for name, column in group.dimensions.items()},
-                {name: (column.data, column.present) for name, column in group.measures.items()},
-                places + self.next_order,
-            )
-        self.next_order += len(rows)
-        return created
+            own, times = rows[places], command.times[places]
+            dimensions = {name: _spellings(column) for name, column in group.dimensions.items()}
+            measures = {name: (c.data, c.present) for name, c in group.measures.items()}
+            store = self.events[group.event]
+            orders = places + self.next_order
+            yield
+            recorded = yield from store.recording(own, times, dimensions, measures, orders)
+            made.append((group.event, own, recorded))
+
+        def publish() -> int:
+            if met is None:
+                self._found.pop(id(command.keys), None)
+            else:
+                self._found.clear()
+                met.publish(self)
+            for name, own, recorded in made:
+                if self._listeners:
+                    got = bitmaps.from_rows(own)
+                    for touched in self._listeners:
+                        touched.note_events(name, got)
+                self.events[name].publish(recorded)
+            self.next_order += len(rows)
+            return 0 if met is None else met.created_count
+
+        return publish
 
     def fold(self, command: FoldEvents) -> None:
         """Folds the events of one type before a day; what rules may ask for is another then."""
@@ -288,73 +307,10 @@ class Audience:
         latest = tuple(reversed(events[-event_limit:])) if event_limit else ()
         return SubscriberRecord(self.keys.key(row), values, self.known_since.get(row), latest)
 
-    def _meet(self, rows: Rows, time_us: int) -> None:
-        """Notes the first write of new subscribers."""
-        if len(rows):
-            times = np.full(len(rows), time_us, np.int64)
-            present = np.ones(len(rows), np.bool_)
-            self.known_since.write(rows, ValueColumn(AttributeType.TIMESTAMP, times, present))
-            for touched in self._listeners:
-                touched.created = touched.created | bitmaps.from_rows(rows)
-                touched.note_attribute("known_since", bitmaps.from_rows(rows))
-
     def _erase_values(self, rows: BitMap) -> None:
         for name, index in (("known_since", self.known_since), *self.attributes.items()):
             had = index.erase(rows)
-            for touched in self._listeners:
-                touched.note_attribute(name, had)
-
-    def _write(
-        self,
-        index: AttributeIndex,
-        rows: Rows,
-        values: AttributeValues,
-        days: NDArray[np.int64] | None = None,
-    ) -> list[tuple[BitMap, Rows, NDArray[np.int64]]]:
-        """Writes one column, a row's several values one after the other.
-
-        Returns the rows whose value changed (to no equal one) in each round, with the rows written
-        and their days.
-        """
-        places = np.arange(len(rows)) if values.rows is None else values.rows
-        written = rows[places]
-        written_days = np.zeros(len(places), np.int64) if days is None else days[places]
-        rounds: list[tuple[BitMap, Rows, NDArray[np.int64]]] = []
-        for chosen in _rounds(written):
-            column = values.values if chosen is None else _taken(values.values, chosen)
-            some = written if chosen is None else written[chosen]
-            some_days = written_days if chosen is None else written_days[chosen]
-            alike = index.respelled(some, column)
-            changed = index.write(some, column)
-            for touched in self._listeners:
-                touched.note_attribute(values.attribute, changed)
-            rounds.append((changed - alike, some, some_days))
-        return rounds
-
-
-def _rounds(rows: Rows) -> Iterator[NDArray[np.int64] | None]:
-    """Splits rows so that each stands at most once in a round; None: all of them at once."""
-    ordered = np.sort(rows)
-    is_first = np.ones(len(rows), np.bool_)
-    is_first[1:] = ordered[1:] != ordered[:-1]
-    if is_first.all():
-        if len(rows):
-            yield None
-        return
-    order = np.argsort(rows, kind="stable")
-    starts = np.flatnonzero(is_first)
-    nth = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
-    for number in range(int(nth.max()) + 1):
-        yield np.sort(order[nth == number])
-
-
-def _taken(column: ValueColumn, places: NDArray[np.int64]) -> ValueColumn:
-    data = column.data
-    if isinstance(data, np.ndarray):
-        taken: Any = data[places]
-    else:
-        taken = [data[place] for place in places.tolist()]
-    return ValueColumn(column.type, taken, column.present[places])
+            self.note_attribute(name, had)
 
 
 def _spellings(column: ValueColumn) -> list[str | None]:

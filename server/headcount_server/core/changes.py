@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.steps import Steps, finish
+
+
+class Days(dict[int, BitMap]):
+    """Day -> rows that changed."""
 
 
 class Changes:
@@ -26,12 +31,30 @@ class Changes:
         self, attribute: str, changed: BitMap, rows: NDArray[np.uint32], days: NDArray[np.int64]
     ) -> None:
         """Notes those of ``rows`` that are in ``changed``, which has no others, on their days."""
-        by_day = self._days.setdefault(attribute, {})
+        self.publish(attribute, finish(self.adding(attribute, changed, rows, days)))
+
+    def adding(
+        self, attribute: str, changed: BitMap, rows: NDArray[np.uint32], days: NDArray[np.int64]
+    ) -> Steps[Days]:
+        """As ``add``, in steps of a day each; what comes of it is for ``publish``."""
+        known, found = self._days.get(attribute, {}), Days()
         is_one = bool(len(days)) and int(days.min()) == int(days.max())
+        order = None if is_one else np.argsort(days, kind="stable")
+        yield
         for day in [int(days[0])] if is_one else np.unique(days).tolist():
-            moved = changed if is_one else bitmaps.from_rows(rows[days == day]) & changed
+            if order is None:
+                moved = changed
+            else:
+                start, stop = np.searchsorted(days, [day, day + 1], sorter=order).tolist()
+                moved = bitmaps.from_rows(rows[order[start:stop]]) & changed
             if moved:
-                by_day[day] = by_day.get(day, bitmaps.EMPTY) | moved
+                found[day] = known.get(day, bitmaps.EMPTY) | moved
+            yield
+        return found
+
+    def publish(self, attribute: str, days: Days) -> None:
+        """Takes the days that ``adding`` made; nothing was added to the attribute since."""
+        self._days.setdefault(attribute, {}).update(days)
 
     def between(self, attribute: str, low: int, high: int) -> BitMap:
         """Rows with a change on a day from ``low`` to ``high``, both included. O(days kept)."""

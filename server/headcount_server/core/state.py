@@ -7,7 +7,7 @@ the same order give the same state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
@@ -61,6 +61,7 @@ from headcount_server.core.segments import (
     validate_acyclic,
     validate_name,
 )
+from headcount_server.core.steps import Steps, finish
 from headcount_server.errors import (
     AlreadyExists,
     HeadcountError,
@@ -115,6 +116,10 @@ class State:
 
     def validate(self, command: Command) -> None:
         """Raises a domain error if the command can't be applied. Changes nothing."""
+        finish(self.validating(command))
+
+    def validating(self, command: Command) -> Steps[None]:
+        """As ``validate``, in steps of about a millisecond; nothing may be applied meanwhile."""
         if isinstance(command, CreateAudience):
             self._validate_create(command)
             return
@@ -124,11 +129,11 @@ class State:
         if isinstance(command, UpdateAudience):
             _validate_extension(audience, command, self.limits)
         elif isinstance(command, UpsertSubscribers):
-            _validate_keys(audience, command)
+            yield from _validating_keys(audience, command)
         elif isinstance(command, RecordEvents):
-            _validate_events(audience, command)
+            yield from _validating_events(audience, command)
         elif isinstance(command, DeleteSubscribers):
-            _validate_keys(audience, command)
+            yield from _validating_keys(audience, command)
         elif isinstance(command, CreateSegment | FreezeSegment):
             _validate_new_segment(audience, command, self.limits)
         elif isinstance(command, UpdateSegment):
@@ -140,6 +145,23 @@ class State:
 
     def apply(self, command: Command) -> Applied:
         """Applies a validated command."""
+        return finish(self.preparing(command))()
+
+    def preparing(self, command: Command) -> Steps[Callable[[], Applied]]:
+        """Makes what a validated command comes to, aside; what this gives applies it.
+
+        In steps of about a millisecond: whoever reads between two of them sees the state before
+        the command. Nothing else may be applied before the command is, and it has to be.
+        """
+        made: Callable[[], int] | None = None
+        audience = self.audiences.get(command.audience)
+        if audience is not None and isinstance(command, UpsertSubscribers):
+            made = yield from audience.upserting(command)
+        elif audience is not None and isinstance(command, RecordEvents):
+            made = yield from audience.recording(command)
+        return lambda: self._apply(command, made)
+
+    def _apply(self, command: Command, made: Callable[[], int] | None) -> Applied:
         self.revision += 1
         if isinstance(command, CreateAudience):
             audience = Audience(command.audience, command.schema, command.time_us, self.limits)
@@ -154,7 +176,7 @@ class State:
             return Applied(audience.revision)
         applied = histories.followed(
             audience, command.time_us, self.limits,
-            lambda: _apply_to(audience, command, self.limits),
+            lambda: _apply_to(audience, command, made, self.limits),
         )  # fmt: skip
         if isinstance(command, DeleteSubscribers):
             self.erasures.note(audience.name, command.keys, self.revision, command.time_us)
@@ -221,14 +243,13 @@ def parsed_reachable(schema: Schema, limits: Limits) -> Rule | None:
     return parse(schema.reachable, limits) if schema.reachable else None
 
 
-def _apply_to(audience: Audience, command: Command, limits: Limits) -> Applied:
+def _apply_to(
+    audience: Audience, command: Command, made: Callable[[], int] | None, limits: Limits
+) -> Applied:
     revision = audience.revision
-    if isinstance(command, UpsertSubscribers):
-        created = audience.upsert(command)
-        return Applied(revision, len(command.keys), created)
-    if isinstance(command, RecordEvents):
-        created = audience.record(command)
-        return Applied(revision, len(command.keys), created)
+    if isinstance(command, UpsertSubscribers | RecordEvents):
+        assert made is not None
+        return Applied(revision, len(command.keys), made())
     if isinstance(command, DeleteSubscribers):
         return Applied(revision, len(command.keys), deleted_count=audience.delete(command))
     if isinstance(command, UpdateAudience):
@@ -303,19 +324,22 @@ def _validate_reachable(audience: Audience, schema: Schema, now_us: int, limits:
         _refuse_schema("reachable", f"the rule {schema.reachable!r} can't be used: {error.message}")
 
 
-def _validate_keys(audience: Audience, command: UpsertSubscribers | DeleteSubscribers) -> None:
+def _validating_keys(
+    audience: Audience, command: UpsertSubscribers | DeleteSubscribers
+) -> Steps[None]:
     _validate_batch_size(audience, len(command.keys))
-    faults = audience.keys.validate(command.keys)
+    faults = yield from audience.keys.validating(command.keys)
     if faults:
         _refuse_rows([(index, message, "INVALID_KEY") for index, message in faults], audience)
 
 
-def _validate_events(audience: Audience, command: RecordEvents) -> None:
+def _validating_events(audience: Audience, command: RecordEvents) -> Steps[None]:
     _validate_batch_size(audience, len(command.keys))
-    faults = audience.keys.validate(command.keys)
+    faults = yield from audience.keys.validating(command.keys)
     found = [(index, message, "INVALID_KEY") for index, message in faults]
     if not found and not command.create_missing:
-        for index in np.flatnonzero(audience.find(command.keys) < 0).tolist():
+        rows = yield from audience.finding(command.keys)
+        for index in np.flatnonzero(rows < 0).tolist():
             key = command.keys[index]
             shown = f'"{key}"' if isinstance(key, str) else str(key)
             found.append((

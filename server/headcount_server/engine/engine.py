@@ -4,7 +4,8 @@ Invariants:
 - State changes only in ``_applied`` and ``_brought``, by whoever holds ``turn``. A write is
   validated, made durable by the disk, applied and acknowledged, in the order of arrival; several
   that wait go through this together (see ``groups``), and nothing is applied that isn't durable.
-- Reads happen on the loop between turns' steps, and never see a command half applied.
+- Validating and applying take slices of a millisecond. Reads happen on the loop between them, and
+  see the state before a command until all of it is applied in the last one.
 - Where the disk (see ``disk``) can't keep writes, they are refused until it can; reads go on.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ from headcount_server.engine.interface import (
 )
 from headcount_server.engine.settling import settle
 from headcount_server.engine.ticks import keep_ticking
-from headcount_server.engine.turns import leave_turn
+from headcount_server.engine.turns import Turn, leave_turn
 from headcount_server.engine.waiters import RevisionWaiters
 from headcount_server.engine.watches import Watched, Watches, WatchStream
 from headcount_server.errors import (
@@ -53,7 +53,7 @@ from headcount_server.storage.log import LogStore
 from headcount_server.storage.snapshots import SnapshotStore
 
 T = TypeVar("T")
-_SLICE_S = 0.002  # of applying writes, before reads get their chance
+_SLICE_S = 0.001  # of validating and applying writes, before reads get their chance
 _log = logging.getLogger(__name__)
 
 
@@ -275,21 +275,22 @@ class Engine:
                 await self._arrived.wait()
             spent_s = 0.0
             async with self.turn:
-                group = self._collected()
+                turn = Turn(_SLICE_S)
+                group = await self._collected(turn)
                 if group.writes:
                     spent_s = await self._committed(group)
             await leave_turn(spent_s)
 
-    def _collected(self) -> Group:
+    async def _collected(self, turn: Turn) -> Group:
         """Takes from the writes that wait those that can be made durable together."""
         group = Group(self.limits.group_bytes_max)
         while self._waiting and not group.is_full:
-            if not self._joined(self._waiting[0], group):
+            if not await self._joined(self._waiting[0], group, turn):
                 break
             self._waiting_bytes -= self._waiting.popleft().size
         return group
 
-    def _joined(self, write: Write, group: Group) -> bool:
+    async def _joined(self, write: Write, group: Group, turn: Turn) -> bool:
         """Takes a write into the group, or answers it now; False: it comes after the group."""
         if write.answer.done():  # the caller gave up before its turn
             return True
@@ -304,7 +305,7 @@ class Engine:
                 return True
             if not group.admits(command):
                 return False
-            self.core.validate(command)
+            await turn.finish(self.core.validating(command))
         except Exception as error:
             if group.writes:  # the writes before it may make it good
                 return False
@@ -325,14 +326,11 @@ class Engine:
             for write, _ in group.writes:
                 _refuse(write, error)
             return 0.0
-        clock = time.perf_counter
-        since = clock()
+        turn = Turn(_SLICE_S)
         for write, command in group.writes:
-            if clock() - since > _SLICE_S:
-                await leave_turn(clock() - since)
-                since = clock()
+            await turn.pause()
             try:
-                applied = self._applied(command)
+                applied = await self._applied(command, turn)
             except Exception as error:
                 _refuse(write, error)
                 continue
@@ -340,7 +338,7 @@ class Engine:
                 write.answer.set_result(applied)
         if self._disk is not None:
             self._disk.save_if_due()
-        return clock() - since
+        return turn.spent_s
 
     async def _recorded(self, group: Group) -> None:
         if self._disk is None or not self._disk.has_log:
@@ -354,12 +352,13 @@ class Engine:
             entries.append((name, revisions[name], command))
         await self._disk.record(entries)
 
-    def _applied(self, command: Command) -> Applied:
+    async def _applied(self, command: Command, turn: Turn) -> Applied:
         if not self._is_whole:
             raise ReadOnly(self._reason)
-        self._watches.applying(self.core.audiences.get(command.audience), command)
         try:
-            applied = self.core.apply(command)
+            publish = await turn.finish(self.core.preparing(command))
+            self._watches.applying(self.core.audiences.get(command.audience), command)
+            applied = publish()
         except Exception:
             self._is_whole = False
             self._refuse_writes("a write was applied in part, which is a bug: restart the server")

@@ -4,13 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TypeVar
 
+from headcount_server.core.steps import Steps
+
+T = TypeVar("T")
 _TURNS = 4  # of the loop at least: a call needs some to arrive and to be answered
 _IDLE_S = 0.00005  # a turn in which nobody had anything to do takes less
 _LONG_S = 0.005  # who was kept waiting for longer may have more to ask once answered
 _LONGER_S = 0.02
 _PAUSE_S = 0.001  # to wait for that
 _PAUSE_CPU_S = 0.0001  # a pause in which the loop had nothing to do takes less of the processor
+
+
+class Turn:
+    """Work in slices: whoever waits has a turn in between.
+
+    Args:
+        slice_s: of work, before others get their turn.
+    """
+
+    def __init__(self, slice_s: float) -> None:
+        self._slice_s = slice_s
+        self._since = time.perf_counter()
+
+    @property
+    def spent_s(self) -> float:
+        """For how long nobody else has had a turn."""
+        return time.perf_counter() - self._since
+
+    async def finish(self, steps: Steps[T]) -> T:
+        """What steps come to."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                return stop.value
+            await self.pause()
+
+    async def pause(self) -> None:
+        """Leaves the turn to others if the slice is over."""
+        spent_s = self.spent_s
+        if spent_s > self._slice_s:
+            await leave_turn(spent_s)
+            self._since = time.perf_counter()
 
 
 async def leave_turn(spent_s: float = 0.0) -> None:

@@ -8,7 +8,7 @@ index mean equal contents.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, Self
 
@@ -17,12 +17,22 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
+from headcount_server.core.attributes.pending import (
+    Change,
+    Mask,
+    Pending,
+    Rows,
+    Stored,
+    joined,
+    part_of,
+    steps_of,
+    taken,
+    together,
+)
 from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.steps import Steps, finish
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
-
-Rows = NDArray[np.uint32]
-Mask = NDArray[np.bool_]
 
 
 class AttributeIndex(ABC):
@@ -39,6 +49,7 @@ class AttributeIndex(ABC):
         self.version = 0
         self.exists = bitmaps.EMPTY
         self._frozen = False
+        self._unseen = bitmaps.EMPTY  # rows with values in place that nobody may see yet
 
     def write(self, rows: Rows, values: ValueColumn) -> BitMap:
         """Store a value for each row; a missing one removes. All or nothing; never fails.
@@ -50,20 +61,56 @@ class AttributeIndex(ABC):
         Returns:
             The rows whose value changed; an equal value is no change, another spelling is one.
         """
+        if not len(rows):
+            return bitmaps.EMPTY
+        return self.publish(finish(self.writing(rows, values)))
+
+    def writing(
+        self, rows: Rows, values: ValueColumn, unseen: Mask | None = None
+    ) -> Steps[Pending]:
+        """Make a write aside, in steps of about a millisecond; nobody sees it until ``publish``.
+
+        Nothing else may be written to this index meanwhile, and the write has to be published.
+
+        Args:
+            rows: as in ``write``.
+            values: likewise.
+            unseen: which of the rows have no value here and are asked for by nobody; None: none.
+        """
         assert not self._frozen, "a frozen index can't change"
         assert values.type is self.schema.type
         assert len(values) == len(rows)
-        changed = self._write(rows, values) if len(rows) else bitmaps.EMPTY
-        if changed:
+        parts: list[Stored] = []
+        for at in steps_of(len(rows)):
+            parts.append(self._encoded(part_of(values, at)))
+            yield
+        new = joined(parts)
+        order = np.argsort(rows)
+        yield
+        hidden = np.zeros(len(rows), np.bool_) if unseen is None else unseen[order]
+        self._unseen = bitmaps.from_sorted(rows[order[hidden]])
+        placed = yield from self._compared_in_steps(rows, new, order[hidden], is_unseen=True)
+        unplaced = yield from self._compared_in_steps(rows, new, order[~hidden], is_unseen=False)
+        alike = bitmaps.EMPTY
+        for change in unplaced:
+            respelled = self._respelled(change)
+            if bool(respelled.any()):
+                alike = alike | bitmaps.from_sorted(change.rows[respelled])
+            yield
+        changes = [together(part) for part in (placed, unplaced) if part]
+        yield
+        return (yield from self._pending(changes, [together(unplaced)] if unplaced else [], alike))
+
+    def publish(self, pending: Pending) -> BitMap:
+        """Let a write be seen; returns the rows whose value changed. O(rows that were seen)."""
+        for change in pending.unplaced:
+            self._place(change)
+        self.exists = pending.exists
+        self._unseen = bitmaps.EMPTY
+        if pending.changed:
+            self._follow(pending)
             self.version += 1
-        return changed
-
-    def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
-        """Rows that a write with these arguments would change, but to an equal value.
-
-        Text is equal if it folds alike; only its spelling changes.
-        """
-        return bitmaps.EMPTY
+        return pending.changed
 
     def erase(self, rows: BitMap) -> BitMap:
         """Remove the values of rows and every trace of what was written for them.
@@ -125,7 +172,62 @@ class AttributeIndex(ABC):
         return frozen
 
     @abstractmethod
-    def _write(self, rows: Rows, values: ValueColumn) -> BitMap: ...
+    def _encoded(self, values: ValueColumn) -> Stored:
+        """Values as they are stored, in the order given."""
+
+    @abstractmethod
+    def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
+        """What storing values does; rows ascend, and have no value if ``is_unseen``."""
+
+    @abstractmethod
+    def _place(self, change: Change) -> None:
+        """Store the new values."""
+
+    @abstractmethod
+    def _noting(self, changes: Sequence[Change], pending: Pending) -> Steps[Any]:
+        """What is made of changes (each ascending, no row in two) beside storing them."""
+
+    @abstractmethod
+    def _follow(self, pending: Pending) -> None:
+        """Take what ``_noting`` made. O(1)."""
+
+    def _respelled(self, change: Change) -> Mask:
+        """Which rows get a value that is equal to the old one."""
+        return np.zeros(len(change.rows), np.bool_)
+
+    def _compared_in_steps(
+        self, rows: Rows, new: Stored, places: NDArray[np.intp], is_unseen: bool
+    ) -> Steps[list[Change]]:
+        """What becomes of the rows at some places, which put them in order; in place if unseen."""
+        changes: list[Change] = []
+        for at in steps_of(len(places)):
+            some = places[at]
+            change = self._compared(rows[some], taken(new, some), is_unseen)
+            if is_unseen:
+                self._place(change)
+            if len(change.rows):
+                changes.append(change)
+            yield
+        return changes
+
+    def _pending(
+        self, changes: Sequence[Change], unplaced: list[Change], respelled: BitMap
+    ) -> Steps[Pending]:
+        exists, changed = self.exists, bitmaps.EMPTY
+        for change in changes:
+            rows = bitmaps.from_sorted(change.rows)
+            changed = changed | rows if changed else rows
+            gone = change.rows[change.had & ~change.has]
+            if len(gone):
+                exists = exists - bitmaps.from_sorted(gone)
+            born = change.rows[change.has & ~change.had]
+            if len(born):
+                exists = exists | bitmaps.from_sorted(born)
+            yield
+        pending = Pending(changed, respelled, exists, unplaced, None)
+        if changed:
+            pending.note = yield from self._noting(changes, pending)
+        return pending
 
     @abstractmethod
     def _erase(self, rows: BitMap) -> bool:
@@ -137,20 +239,6 @@ class AttributeIndex(ABC):
     @abstractmethod
     def _freeze_parts(self) -> None:
         """Replace, in a fresh copy, what later writes would change by frozen copies."""
-
-    def _exist(self, born: Rows, gone: Rows) -> None:
-        """Rows (ascending) that have a value now, and rows that have none any more."""
-        if len(gone):
-            self.exists = self.exists - bitmaps.from_sorted(gone)
-        if len(born):
-            self.exists = self.exists | bitmaps.from_sorted(born)
-
-
-def ascending(rows: Rows) -> NDArray[np.intp] | None:
-    """The order that sorts unique rows; None where they are sorted."""
-    if len(rows) < 2 or bool((rows[1:] > rows[:-1]).all()):
-        return None
-    return np.argsort(rows)
 
 
 def membership(bitmap: BitMap, rows: Rows) -> Mask:

@@ -18,7 +18,8 @@ from pyroaring import BitMap
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes.opened_bin import OpenedBin
 from headcount_server.core.attributes.pieces import Pieces
-from headcount_server.core.attributes.postings import Keys, make_keys, toggled
+from headcount_server.core.attributes.postings import Keys, make_keys, toggling
+from headcount_server.core.steps import Steps
 from headcount_server.limits import INT64_MAX, INT64_MIN
 
 BINS = 128  # of about equal size, besides those of single values
@@ -71,9 +72,9 @@ class Bins:
         """What to toggle for rows that get or lose values."""
         return make_keys(slots_of(self.edges, values), rows)
 
-    def toggled(self, keys: Sequence[Keys]) -> Bins:
+    def toggling(self, keys: Sequence[Keys]) -> Steps[Bins]:
         """The bins after toggling pairs of bin and row."""
-        changed = Bins(self.edges, toggled(self.rows, keys))
+        changed = Bins(self.edges, (yield from toggling(self.rows, keys)))
         changed._older = {
             **{c: (rows, (*then, *keys)) for c, (rows, then) in self._older.items()},
             **{c: (rows, tuple(keys)) for c, rows in self._firsts.items()},

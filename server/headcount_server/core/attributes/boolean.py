@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.attributes.base import AttributeIndex, Rows, ascending, membership
+from headcount_server.core.attributes.base import AttributeIndex, membership
+from headcount_server.core.attributes.pending import Change, Pending, Rows, Stored, where
 from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.steps import Steps
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
+
+_FALSE, _TRUE = 1, 2
 
 
 class BooleanIndex(AttributeIndex):
@@ -57,20 +61,31 @@ class BooleanIndex(AttributeIndex):
         """Plain data; the same contents give the same data."""
         return {"true": self.true, "false": self.false}
 
-    def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
-        order = ascending(rows)
-        data, present = values.data, values.present
-        if order is not None:
-            rows, data, present = rows[order], data[order], present[order]
-        true = bitmaps.from_sorted(rows[present & data]) - self.true
-        false = bitmaps.from_sorted(rows[present & ~data]) - self.false
-        gone = bitmaps.from_sorted(rows[~present]) & self.exists
-        changed = bitmaps.union([true, false, gone])
-        if changed:
-            self.true = (self.true - changed) | true
-            self.false = (self.false - changed) | false
-            self.exists = self.true | self.false
-        return changed
+    def _encoded(self, values: ValueColumn) -> Stored:
+        """0 where missing, 1 for false, 2 for true."""
+        return np.where(values.present, values.data.astype(np.uint8) + 1, 0).astype(np.uint8)
+
+    def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
+        old = np.zeros(len(rows), np.uint8)
+        if not is_unseen:
+            old[membership(self.false, rows)] = _FALSE
+            old[membership(self.true, rows)] = _TRUE
+        return where(Change(rows, old, new, old > 0, new > 0), old != new)
+
+    def _place(self, change: Change) -> None:
+        pass  # the bitmaps are the only record
+
+    def _noting(self, changes: Sequence[Change], pending: Pending) -> Steps[list[BitMap]]:
+        """Who is false and who is true after the write."""
+        made: list[BitMap] = []
+        for code, held in ((_FALSE, self.false), (_TRUE, self.true)):
+            got = [bitmaps.from_sorted(c.rows[c.new == code]) for c in changes]
+            made.append(bitmaps.union([held - pending.changed, *got]))
+            yield
+        return made
+
+    def _follow(self, pending: Pending) -> None:
+        self.false, self.true = pending.note
 
     def _erase(self, rows: BitMap) -> bool:
         self.true = self.true - rows

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,14 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps, unlocked
-from headcount_server.core.attributes.base import AttributeIndex
+from headcount_server.core.attributes.base import AttributeIndex, membership
+from headcount_server.core.attributes.pending import (
+    Change,
+    Mask,
+    Pending,
+    part_of_change,
+    steps_of,
+)
 from headcount_server.core.attributes.postings import (
     GROUPED_MAX,
     Derived,
@@ -25,6 +33,7 @@ from headcount_server.core.attributes.postings import (
     Keys,
     make_keys,
     toggled,
+    toggling,
 )
 from headcount_server.core.schema import AttributeSchema
 from headcount_server.core.steps import Steps, apart, finish
@@ -34,6 +43,21 @@ _PENDING_MAX = 1 << 18  # changes collected before they are applied, read or not
 _PORTION_NS = 20e6  # of work that is done apart; whoever asked may go away between two
 
 Codes = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Toggled:
+    """What a write does to the bitmaps, and the bitmaps after it if they were made already.
+
+    Attributes:
+        keys: pairs of code and row.
+        postings: code -> rows.
+        dropped: whether somebody lost a spelling.
+    """
+
+    keys: Keys
+    postings: list[BitMap] | None
+    dropped: bool
 
 
 class CodedIndex(AttributeIndex):
@@ -75,6 +99,10 @@ class CodedIndex(AttributeIndex):
     @abstractmethod
     def counting(self, members: BitMap) -> Steps[list[tuple[str, int]]]:
         """As ``counts``; a step for some of the values, apart, or for some of the members."""
+
+    @abstractmethod
+    def _keys(self, change: Change) -> Keys:
+        """The pairs of code and row that a change toggles."""
 
     @abstractmethod
     def _pairs(self) -> Iterator[tuple[Codes, Codes]]:
@@ -120,14 +148,47 @@ class CodedIndex(AttributeIndex):
             yield
         return (yield from grouping.steps())
 
+    def _noting(self, changes: Sequence[Change], pending: Pending) -> Steps[Toggled]:
+        if self._postings.pending > _PENDING_MAX:
+            yield from self._catching_up()
+        keys: list[Keys] = []
+        dropped = False
+        for change in changes:
+            dropped |= bool(change.had.any())
+            for at in steps_of(len(change.rows)):
+                keys.append(self._keys(part_of_change(change, at)))
+                yield
+        toggles = np.concatenate(keys)
+        known = self._postings.known
+        if known is None:
+            return Toggled(toggles, None, dropped)
+        yield
+        return Toggled(toggles, (yield from toggling(known, [toggles])), dropped)
+
+    def _follow(self, pending: Pending) -> None:
+        note: Toggled = pending.note
+        if note.postings is None:
+            self._toggle(note.keys, note.dropped)
+        else:
+            self._dropped |= note.dropped
+            self._postings = Derived(note.postings)
+
     def _toggle(self, keys: Keys, dropped: bool) -> None:
         self._dropped |= dropped
         self._postings = self._postings.after(keys, len(keys))
-        if self._postings.pending > _PENDING_MAX:
-            if self._postings.is_rooted() and self._postings.pending * 2 < len(self.exists):
-                self.spellings()
-            else:
-                self._postings = Derived()
+
+    def _catching_up(self) -> Steps[None]:
+        """Apply what was collected, or leave all of it to reads and to settling if it is much."""
+        held = self._postings
+        found = held.chain()
+        if found is None or held.pending * 2 >= len(self.exists):
+            self._postings = Derived()
+        else:
+            yield from held.settling(lambda: self._postings, toggling(*found))
+
+    def _visible(self, rows: Codes) -> Mask | slice:
+        """The places of the rows (ascending) that may be seen."""
+        return ~membership(self._unseen, rows) if self._unseen else slice(None)
 
     def _named(self, counts: NDArray[np.integer[Any]]) -> list[tuple[str, int]]:
         """Counts by code, summed by value, with the values as shown."""

@@ -10,14 +10,14 @@ import numpy as np
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps, unlocked
-from headcount_server.core.attributes.base import Rows, ascending
 from headcount_server.core.attributes.coded import CodedIndex, Codes
+from headcount_server.core.attributes.pending import Change, Mask, Rows, Stored, where
 from headcount_server.core.attributes.pieces import Pieces
-from headcount_server.core.attributes.postings import Derived, make_keys
+from headcount_server.core.attributes.postings import Derived, Keys, make_keys
 from headcount_server.core.columns import Column
 from headcount_server.core.schema import AttributeSchema
 from headcount_server.core.steps import Steps, apart
-from headcount_server.core.texts import Dictionary, TextTest, fold
+from headcount_server.core.texts import Dictionary, TextTest
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 
@@ -63,21 +63,6 @@ class KeywordIndex(CodedIndex):
             yield
         return self._named(counts)
 
-    def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
-        """Rows that would get another spelling of the value they have."""
-        codes = self.codes.take(rows)
-        if not bool((codes != NO_CODE).any()):
-            return bitmaps.EMPTY
-        known, new = self.dictionary, values.data
-        return bitmaps.from_rows([
-            row
-            for row, code, text, present in zip(
-                rows.tolist(), codes.tolist(), new, values.present.tolist(), strict=True
-            )
-            if present and code != NO_CODE
-            and known.spellings[code] != text and known.folds[code] == fold(text)
-        ])  # fmt: skip
-
     def get(self, row: int) -> str | None:
         """The canonical value of one row, or None."""
         code = self.codes.get(row)
@@ -105,27 +90,34 @@ class KeywordIndex(CodedIndex):
             return found_ns + len(self.exists) * _ROW_NS
         return found_ns + held * members * _FEW_NS
 
-    def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
-        new = np.full(len(rows), NO_CODE, np.uint32)
+    def _encoded(self, values: ValueColumn) -> Stored:
+        """Codes; spellings get them in the order of the write."""
         present = values.present
         if bool(present.all()):
-            new[:] = self.dictionary.add_all(values.data)
-        else:
-            given = [v for v, p in zip(values.data, present.tolist(), strict=True) if p]
-            new[present] = self.dictionary.add_all(given)
-        order = ascending(rows)
-        if order is not None:
-            rows, new = rows[order], new[order]
-        old = self.codes.take(rows)
-        differs = old != new
-        if not bool(differs.all()):
-            rows, old, new = rows[differs], old[differs], new[differs]
-        self.codes.put(rows, new)
-        had, has = old != NO_CODE, new != NO_CODE
-        keys = np.concatenate([make_keys(old[had], rows[had]), make_keys(new[has], rows[has])])
-        self._toggle(keys, bool(had.any()))
-        self._exist(rows[has & ~had], rows[had & ~has])
-        return bitmaps.from_sorted(rows)
+            return self.dictionary.add_all(values.data)
+        new = np.full(len(present), NO_CODE, np.uint32)
+        given = [v for v, p in zip(values.data, present.tolist(), strict=True) if p]
+        new[present] = self.dictionary.add_all(given)
+        return new
+
+    def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
+        old = np.full(len(rows), NO_CODE, np.uint32) if is_unseen else self.codes.take(rows)
+        return where(Change(rows, old, new, old != NO_CODE, new != NO_CODE), old != new)
+
+    def _respelled(self, change: Change) -> Mask:
+        values = self.dictionary.values
+        found = np.zeros(len(change.rows), np.bool_)
+        for place in np.flatnonzero(change.had & change.has).tolist():
+            found[place] = values[change.old[place]] == values[change.new[place]]
+        return found
+
+    def _place(self, change: Change) -> None:
+        self.codes.put(change.rows, change.new)
+
+    def _keys(self, change: Change) -> Keys:
+        had, has = change.had, change.has
+        lost = make_keys(change.old[had], change.rows[had])
+        return np.concatenate([lost, make_keys(change.new[has], change.rows[has])])
 
     def _erase(self, rows: BitMap) -> bool:
         gone = bitmaps.to_array(rows)
@@ -136,7 +128,9 @@ class KeywordIndex(CodedIndex):
 
     def _pairs(self) -> Iterator[tuple[Codes, Codes]]:
         for rows, codes in self.codes.stored():
-            yield codes, rows
+            at = self._visible(rows)
+            if len(rows[at]):
+                yield codes[at], rows[at]
 
     def _load(self, parts: Mapping[str, Any]) -> None:
         self.dictionary = Dictionary.load(parts["spellings"])

@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.attributes.base import Rows, ascending
+from headcount_server.core.attributes.base import membership
 from headcount_server.core.attributes.coded import CodedIndex, Codes
+from headcount_server.core.attributes.pending import (
+    Change,
+    Mask,
+    Pending,
+    Rows,
+    Stored,
+    where,
+)
 from headcount_server.core.attributes.postings import Derived, Keys, grouped, make_keys
 from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import AttributeSchema
 from headcount_server.core.steps import Steps
-from headcount_server.core.texts import Dictionary, fold
+from headcount_server.core.texts import Dictionary
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 
@@ -58,19 +66,6 @@ class KeywordsIndex(CodedIndex):
         stop = len(held) if high is None else min(high + 1, len(held))
         return bitmaps.union(held[max(low or 0, 1) : max(stop, 0)])
 
-    def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
-        """Rows that would get other spellings of the same values."""
-        if not bitmaps.from_rows(rows).intersect(self.exists):
-            return bitmaps.EMPTY
-        new: Sequence[tuple[str, ...]] = values.data
-        return bitmaps.from_rows([
-            row
-            for row, old, texts, present in zip(
-                rows.tolist(), self.take(rows), new, values.present.tolist(), strict=True
-            )
-            if present and old is not None and set(map(fold, old)) == set(map(fold, texts))
-        ])  # fmt: skip
-
     def get(self, row: int) -> tuple[str, ...] | None:
         """The canonical value of one row, or None."""
         return self._read(self._codes.get(row))
@@ -105,7 +100,8 @@ class KeywordsIndex(CodedIndex):
     def _build_sizes(self) -> list[BitMap]:
         found = [(np.empty(0, np.uint32), np.empty(0, np.int64))]
         for rows, joined, lengths in self._codes.joined_pages():
-            found.append((rows, self._sizes_of(joined, lengths)))
+            at = self._visible(rows)
+            found.append((rows[at], self._sizes_of(joined, lengths)[at]))
         rows, sizes = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return grouped(sizes, rows, int(sizes.max(initial=0)) + 1)
 
@@ -124,11 +120,10 @@ class KeywordsIndex(CodedIndex):
         sizes = self.sizes(rows)
         return grouped(sizes, rows, int(sizes.max(initial=0)) + 1)
 
-    def _resized(self, rows: BitMap) -> BitMap:
+    def _resized(self, rows: BitMap) -> None:
         """Notes that these rows changed."""
         after = self._sizes.after(rows, len(rows))
         self._sizes = after if after.is_rooted() else Derived()
-        return rows
 
     def _read(self, codes: bytes | None) -> tuple[str, ...] | None:
         if codes is None:
@@ -136,8 +131,8 @@ class KeywordsIndex(CodedIndex):
         spellings = self.dictionary.spellings
         return tuple(sorted(spellings[code] for code in np.frombuffer(codes, "<u4").tolist()))
 
-    def _encode(self, values: ValueColumn) -> list[bytes | None]:
-        """The stored form of each value; spellings get codes in the order of the write."""
+    def _encoded(self, values: ValueColumn) -> Stored:
+        """Bytes of codes, or None, of each value; spellings get codes in the order of the write."""
         add = self.dictionary.add
         known: dict[tuple[str, ...], bytes] = {}
         result: list[bytes | None] = []
@@ -153,25 +148,33 @@ class KeywordsIndex(CodedIndex):
             result.append(codes)
         return result
 
-    def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
-        new = self._encode(values)
-        order = ascending(rows)
-        if order is not None:
-            rows = rows[order]
-            new = [new[i] for i in order.tolist()]
-        fresh = not self.exists
-        old: list[bytes | None] = [None] * len(rows) if fresh else self._codes.take(rows)
-        differs = np.fromiter((a != b for a, b in zip(old, new, strict=True)), np.bool_, len(rows))
-        if not bool(differs.all()):
-            places = np.flatnonzero(differs).tolist()
-            rows = rows[differs]
-            old, new = [old[i] for i in places], [new[i] for i in places]
-        self._codes.put(rows, new)
-        had = np.fromiter((codes is not None for codes in old), np.bool_, len(old))
-        has = np.fromiter((codes is not None for codes in new), np.bool_, len(new))
-        self._toggle(np.concatenate([_keys(rows, old), _keys(rows, new)]), bool(had.any()))
-        self._exist(rows[has & ~had], rows[had & ~has])
-        return self._resized(bitmaps.from_sorted(rows))
+    def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
+        old: list[bytes | None] = [None] * len(rows) if is_unseen else self._codes.take(rows)
+        pairs = zip(old, new, strict=True)
+        differs = np.fromiter((a != b for a, b in pairs), np.bool_, len(rows))
+        had = np.fromiter((codes is not None for codes in old), np.bool_, len(rows))
+        has = np.fromiter((codes is not None for codes in new), np.bool_, len(rows))
+        return where(Change(rows, old, new, had, has), differs)
+
+    def _respelled(self, change: Change) -> Mask:
+        found = np.zeros(len(change.rows), np.bool_)
+        for place in np.flatnonzero(change.had & change.has).tolist():
+            found[place] = self._values_of(change.old[place]) == self._values_of(change.new[place])
+        return found
+
+    def _values_of(self, codes: bytes) -> set[int]:
+        return {self.dictionary.values[code] for code in np.frombuffer(codes, "<u4").tolist()}
+
+    def _place(self, change: Change) -> None:
+        self._codes.put(change.rows, change.new)
+
+    def _keys(self, change: Change) -> Keys:
+        rows = change.rows
+        return np.concatenate([_keys(rows, change.old), _keys(rows, change.new)])
+
+    def _follow(self, pending: Pending) -> None:
+        super()._follow(pending)
+        self._resized(pending.changed)
 
     def _erase(self, rows: BitMap) -> bool:
         gone = bitmaps.to_array(rows)
@@ -188,7 +191,12 @@ class KeywordsIndex(CodedIndex):
     def _pairs(self) -> Iterator[tuple[Codes, Codes]]:
         for rows, joined, lengths in self._codes.joined_pages():
             codes = np.frombuffer(joined.tobytes(), "<u4")
-            yield codes, np.repeat(rows, lengths // _CODE_BYTES)
+            owners = np.repeat(rows, lengths // _CODE_BYTES)
+            if self._unseen:
+                hidden = np.repeat(membership(self._unseen, rows), lengths // _CODE_BYTES)
+                codes, owners = codes[~hidden], owners[~hidden]
+            if len(codes):
+                yield codes, owners
 
     def _load(self, parts: Mapping[str, Any]) -> None:
         self.dictionary = Dictionary.load(parts["spellings"])

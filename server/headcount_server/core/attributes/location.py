@@ -6,7 +6,7 @@ they are so many that it is made anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
@@ -15,11 +15,20 @@ import numpy as np
 from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
-from headcount_server.core.attributes.base import AttributeIndex, Mask, Rows, ascending
+from headcount_server.core.attributes.base import AttributeIndex
 from headcount_server.core.attributes.grid import Grid, distances_m
+from headcount_server.core.attributes.pending import (
+    Change,
+    Mask,
+    Pending,
+    Rows,
+    Stored,
+    where,
+)
 from headcount_server.core.attributes.postings import Derived
 from headcount_server.core.columns import Column
 from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.steps import Steps
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
 
@@ -119,27 +128,29 @@ class LocationIndex(AttributeIndex):
             return self._build()
         return _State(state.grid, moved)
 
-    def _change(self, rows: BitMap) -> BitMap:
-        after = self._derived.after(rows, len(rows))
+    def _encoded(self, values: ValueColumn) -> Stored:
+        """Latitude and longitude, not numbers where missing."""
+        return np.where(values.present[:, None], values.data, _NOWHERE)
+
+    def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
+        old = np.full((len(rows), 2), _NOWHERE)
+        if not is_unseen:
+            old = np.stack([self.latitudes.take(rows), self.longitudes.take(rows)], axis=1)
+        had, has = ~np.isnan(old[:, 0]), ~np.isnan(new[:, 0])
+        differs = (had | has) & (old != new).any(axis=1)
+        return where(Change(rows, old, new, had, has), differs)
+
+    def _place(self, change: Change) -> None:
+        self.latitudes.put(change.rows, change.new[:, 0])
+        self.longitudes.put(change.rows, change.new[:, 1])
+
+    def _noting(self, changes: Sequence[Change], pending: Pending) -> Steps[None]:
+        yield from ()
+
+    def _follow(self, pending: Pending) -> None:
+        after = self._derived.after(pending.changed, len(pending.changed))
         kept = after.is_rooted() and after.pending <= _PENDING_MAX
         self._derived = after if kept else Derived()
-        return rows
-
-    def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
-        order = ascending(rows)
-        data, present = values.data, values.present
-        if order is not None:
-            rows, data, present = rows[order], data[order], present[order]
-        latitude = np.where(present, data[:, 0], _NOWHERE)
-        longitude = np.where(present, data[:, 1], _NOWHERE)
-        old = self.latitudes.take(rows)
-        had = ~np.isnan(old)
-        differs = (old != latitude) | (self.longitudes.take(rows) != longitude)
-        differs &= had | present
-        self.latitudes.put(rows[differs], latitude[differs])
-        self.longitudes.put(rows[differs], longitude[differs])
-        self._exist(rows[present & ~had], rows[had & ~present])
-        return self._change(bitmaps.from_sorted(rows[differs]))
 
     def _erase(self, rows: BitMap) -> bool:
         gone = bitmaps.to_array(rows)

@@ -18,9 +18,10 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes import bins
-from headcount_server.core.attributes.base import AttributeIndex, Rows, ascending, membership
+from headcount_server.core.attributes.base import AttributeIndex, membership
 from headcount_server.core.attributes.bins import Bins, Integers
 from headcount_server.core.attributes.parts import COUNTS, Part, parts_of
+from headcount_server.core.attributes.pending import Change, Pending, Rows, Stored, where
 from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.attributes.postings import (
     Derived,
@@ -42,13 +43,21 @@ _GATHER_MAX = 20_000  # members, per bucket, up to which their values are looked
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class _Move:
     """Rows (ascending) that lost a value, and rows that got one."""
 
     lost: Rows
     old: Integers
     got: Rows
     new: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What a write does to the bins, and what they are after it if that was made already."""
+
+    moves: list[_Move]
+    followed: _State | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +74,8 @@ class NumberIndex(AttributeIndex):
     def __init__(self, schema: AttributeSchema) -> None:
         super().__init__(schema)
         self._values = Column(np.int64, 0)
-        self._derived: Derived[_State, _Change] = Derived()
-        self._parts: dict[Part, Derived[list[BitMap], _Change]] = {part: Derived() for part in Part}
+        self._derived: Derived[_State, _Move] = Derived()
+        self._parts: dict[Part, Derived[list[BitMap], _Move]] = {part: Derived() for part in Part}
 
     def range(self, low: int | None, high: int | None) -> BitMap:
         """Rows with ``low <= value <= high``; None is unbounded, any integers are allowed."""
@@ -139,13 +148,13 @@ class NumberIndex(AttributeIndex):
             found = parts_of(part, self._values.take(rows), zone)
             return grouped(found, rows, COUNTS[part])
 
-        def apply(held: list[BitMap], changes: list[_Change]) -> list[BitMap]:
-            if sum(len(change.got) for change in changes) * 4 > len(self.exists):
+        def apply(held: list[BitMap], moves: list[_Move]) -> list[BitMap]:
+            if sum(len(move.got) for move in moves) * 4 > len(self.exists):
                 return build()
             keys = [
                 make_keys(parts_of(part, values, zone), rows)
-                for change in changes
-                for values, rows in ((change.old, change.lost), (change.new, change.got))
+                for move in moves
+                for values, rows in ((move.old, move.lost), (move.new, move.got))
             ]
             return toggled(held, keys)
 
@@ -220,6 +229,9 @@ class NumberIndex(AttributeIndex):
                 yield
             else:
                 yield from held.settling(lambda: self._derived, self._building())
+        state = self._derived.known
+        if state is not None and self._is_worn(state):
+            yield from self._choosing_anew()
         if self._derived.known is not None:
             yield from self._bins().settling()
 
@@ -243,21 +255,45 @@ class NumberIndex(AttributeIndex):
         """Plain data; the same contents give the same data."""
         return {"exists": self.exists, "values": self._values.dump()}
 
-    def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
-        order = ascending(rows)
-        has: NDArray[np.bool_] = values.present
-        new = np.where(has, values.data, 0)
-        if order is not None:
-            rows, new, has = rows[order], new[order], has[order]
-        had = membership(self.exists, rows)
-        old = self._values.take(rows)
-        differs = (old != new) | (had != has)
-        if not bool(differs.all()):
-            rows, old, new, had, has = (a[differs] for a in (rows, old, new, had, has))
-        self._values.put(rows, new)
-        self._exist(rows[has & ~had], rows[had & ~has])
-        self._change(_Change(rows[had], old[had], rows[has], new[has]))
-        return bitmaps.from_sorted(rows)
+    def _encoded(self, values: ValueColumn) -> Stored:
+        """Pairs of the value, 0 where missing, and whether there is one."""
+        return np.stack([np.where(values.present, values.data, 0), values.present], axis=1)
+
+    def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
+        value, has = new[:, 0], new[:, 1].astype(np.bool_)
+        if is_unseen:
+            none = np.zeros(len(rows), np.int64)
+            return where(Change(rows, none, value, none.astype(np.bool_), has), has)
+        had, old = membership(self.exists, rows), self._values.take(rows)
+        return where(Change(rows, old, value, had, has), (old != value) | (had != has))
+
+    def _place(self, change: Change) -> None:
+        self._values.put(change.rows, change.new)
+
+    def _noting(self, changes: Sequence[Change], pending: Pending) -> Steps[_Note]:
+        moves = [_Move(c.rows[c.had], c.old[c.had], c.rows[c.has], c.new[c.has]) for c in changes]
+        if self._derived.pending > _PENDING_MAX:
+            yield from self._catching_up()
+        known = self._derived.known
+        if known is not None and self._is_worn(known):
+            yield from self._choosing_anew()
+            known = self._derived.known
+        if known is None:
+            return _Note(moves, None)
+        yield
+        return _Note(moves, (yield from self._following(known, moves)))
+
+    def _follow(self, pending: Pending) -> None:
+        note: _Note = pending.note
+        for move in note.moves:
+            size = len(move.lost) + len(move.got)
+            for part, derived in self._parts.items():
+                after = derived.after(move, size)
+                kept = after.is_rooted() and after.pending <= _PENDING_MAX
+                self._parts[part] = after if kept else Derived()
+            self._derived = self._derived.after(move, size)
+        if note.followed is not None:
+            self._derived = Derived(note.followed)
 
     def _erase(self, rows: BitMap) -> bool:
         gone = bitmaps.to_array(rows)
@@ -277,38 +313,33 @@ class NumberIndex(AttributeIndex):
             self._parts[part] = Derived(kept)
         return False
 
-    def _change(self, change: _Change) -> None:
-        for part, derived in self._parts.items():
-            after = derived.after(change, len(change.lost) + len(change.got))
-            kept = after.is_rooted() and after.pending <= _PENDING_MAX
-            self._parts[part] = after if kept else Derived()
-        self._derived = self._derived.after(change, len(change.lost) + len(change.got))
-        if self._derived.pending > _PENDING_MAX:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Apply what was collected; bins to be chosen anew are left to reads and to settling."""
-        is_small = self._derived.is_rooted() and self._derived.pending * 2 < len(self.exists)
-        if not is_small or self._is_worn(self._derived.get(self._followed, self._build)):
+    def _catching_up(self) -> Steps[None]:
+        """Apply what was collected, or leave all of it to reads and to settling if it is much."""
+        held = self._derived
+        found = held.chain()
+        if found is None or held.pending * 2 >= len(self.exists):
             self._derived = Derived()
+        else:
+            yield from held.settling(lambda: self._derived, self._following(*found))
 
     def _bins(self) -> Bins:
         return self._derived.get(self._apply, self._build).bins
 
-    def _apply(self, state: _State, changes: list[_Change]) -> _State:
-        if (state.changes + _size(changes)) * 2 > len(self.exists):
+    def _apply(self, state: _State, moves: list[_Move]) -> _State:
+        if (state.changes + _size(moves)) * 2 > len(self.exists):
             return self._build()
-        followed = self._followed(state, changes)
+        followed = finish(self._following(state, moves))
         return self._build() if self._is_worn(followed) else followed
 
-    def _followed(self, state: _State, changes: list[_Change]) -> _State:
+    def _following(self, state: _State, moves: Sequence[_Move]) -> Steps[_State]:
         """The same bins after changes."""
         held = state.bins
         keys: list[NDArray[np.uint64]] = []
-        for change in changes:
-            keys.append(held.keys(change.old, change.lost))
-            keys.append(held.keys(change.new, change.got))
-        return _State(held.toggled(keys), state.changes + _size(changes))
+        for move in moves:
+            keys.append(held.keys(move.old, move.lost))
+            keys.append(held.keys(move.new, move.got))
+            yield
+        return _State((yield from held.toggling(keys)), state.changes + _size(moves))
 
     def _is_worn(self, state: _State) -> bool:
         """Whether so much changed that bins are to be chosen anew."""
@@ -328,6 +359,17 @@ class NumberIndex(AttributeIndex):
             grouping.add(bins.slots_of(edges, self._values.take(some)), some)
             yield
         return _State(Bins(edges, (yield from grouping.steps())), 0)
+
+    def _choosing_anew(self) -> Iterator[None]:
+        """Bins with other edges, in the place of those that much was written since."""
+        held = self._derived
+        steps = self._building()
+        while self._derived is held:
+            try:
+                next(steps)
+            except StopIteration as done:
+                self._derived = Derived(done.value)
+            yield
 
     def _extreme(self, within: BitMap | None, greatest: bool) -> int | None:
         held = self._bins().rows
@@ -360,5 +402,5 @@ def _ends(low: int | None, high: int | None) -> tuple[int, int] | None:
     return (low, high) if low <= high else None
 
 
-def _size(changes: Sequence[_Change]) -> int:
-    return sum(max(len(change.lost), len(change.got)) for change in changes)
+def _size(moves: Sequence[_Move]) -> int:
+    return sum(max(len(move.lost), len(move.got)) for move in moves)

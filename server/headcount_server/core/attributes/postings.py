@@ -19,6 +19,8 @@ from headcount_server.core.steps import Steps, finish
 
 Keys = NDArray[np.uint64]
 
+_SLOT_WORK = 1 << 10  # what a bitmap costs beside its rows, counted in rows, about
+_STEP_WORK = 1 << 15  # rows, and what counts as rows, of one step
 _SMALL = 64  # rows up to which a bitmap is made from a list
 GROUPED_MAX = 1 << 16  # slots numbered in 16 bits, which sort in a fifth of the time
 
@@ -36,17 +38,24 @@ def toggled(slots: Sequence[BitMap], changes: Sequence[Keys]) -> list[BitMap]:
 
     O(keys log keys + the bitmaps of the slots touched).
     """
+    return finish(toggling(slots, changes))
+
+
+def toggling(slots: Sequence[BitMap], changes: Sequence[Keys]) -> Steps[list[BitMap]]:
+    """As ``toggled``, in steps of some slots."""
     keys = changes[0] if len(changes) == 1 else np.concatenate(changes)
     result = list(slots)
     if not len(keys):
         return result
     keys = _odd(np.sort(keys))
+    yield
     found = (keys >> np.uint64(32)).astype(np.int64)
     rows = keys.astype(np.uint32)
     starts = np.concatenate(([0], np.flatnonzero(found[1:] != found[:-1]) + 1)).tolist()
     if not len(keys):
         return result
     result.extend([bitmaps.EMPTY] * (int(found[-1]) + 1 - len(result)))
+    work = 0
     for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
         part = rows[start:stop]
         few = stop - start <= _SMALL
@@ -54,6 +63,10 @@ def toggled(slots: Sequence[BitMap], changes: Sequence[Keys]) -> list[BitMap]:
         slot = int(found[start])
         before = result[slot]
         result[slot] = before ^ change if before else change
+        work += stop - start + _SLOT_WORK
+        if work > _STEP_WORK:
+            work = 0
+            yield
     return result
 
 
@@ -144,19 +157,21 @@ class Derived(Generic[_Value, _Change]):
     ) -> _Value:
         """The value: from the nearest known one by ``apply``, where there is none by ``build``."""
         if self._value is None:
-            changes: list[_Change] = []
-            known: Derived[_Value, _Change] = self
-            while known._value is None and known._parent is not None:
-                assert known._change is not None
-                changes.append(known._change)
-                known = known._parent
-            changes.reverse()
-            value = known._value
-            self._value = build() if value is None else apply(value, changes)
-            self._parent = None
-            self._change = None
-            self.pending = 0
+            chain = self.chain()
+            self._take(build() if chain is None else apply(*chain))
+            assert self._value is not None
         return self._value
+
+    def chain(self) -> tuple[_Value, list[_Change]] | None:
+        """The nearest known value and the changes since; None where there is none."""
+        changes: list[_Change] = []
+        known: Derived[_Value, _Change] = self
+        while known._value is None and known._parent is not None:
+            assert known._change is not None
+            changes.append(known._change)
+            known = known._parent
+        changes.reverse()
+        return None if known._value is None else (known._value, changes)
 
     @property
     def known(self) -> _Value | None:
@@ -176,10 +191,13 @@ class Derived(Generic[_Value, _Change]):
             try:
                 next(steps)
             except StopIteration as done:
-                self._value = done.value
-                self._parent = self._change = None
-                self.pending = 0
+                self._take(done.value)
             yield
+
+    def _take(self, value: _Value) -> None:
+        self._value = value
+        self._parent = self._change = None
+        self.pending = 0
 
     def is_rooted(self) -> bool:
         """Whether a value was known, when the chain began, that this one can be derived from."""

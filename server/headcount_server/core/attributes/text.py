@@ -6,7 +6,7 @@ frozen copies share them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,20 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.attributes import scan
-from headcount_server.core.attributes.base import AttributeIndex, Rows, ascending, membership
+from headcount_server.core.attributes.base import AttributeIndex, membership
+from headcount_server.core.attributes.pending import (
+    Change,
+    Mask,
+    Pending,
+    Rows,
+    Stored,
+    where,
+)
 from headcount_server.core.columns import by_block
 from headcount_server.core.patterns import Like, Matches
 from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import AttributeSchema
+from headcount_server.core.steps import Steps
 from headcount_server.core.texts import TextTest, fold
 from headcount_server.core.values import ValueColumn
 from headcount_server.errors import DataLoss
@@ -68,19 +77,6 @@ class TextIndex(AttributeIndex):
         selected = bitmaps.from_sorted(rows)
         return selected if within is None else selected & asked
 
-    def respelled(self, rows: Rows, values: ValueColumn) -> BitMap:
-        """Rows that would get another spelling of the value they have."""
-        if not bitmaps.from_rows(rows).intersect(self.exists):
-            return bitmaps.EMPTY
-        new: list[str] = values.data
-        return bitmaps.from_rows([
-            row
-            for row, old, text, present in zip(
-                rows.tolist(), self.take(rows), new, values.present.tolist(), strict=True
-            )
-            if present and old is not None and old != text and fold(old) == fold(text)
-        ])  # fmt: skip
-
     def get(self, row: int) -> str | None:
         """The canonical value of one row, or None."""
         value = self._values.get(row)
@@ -111,31 +107,43 @@ class TextIndex(AttributeIndex):
         rows = bitmaps.to_array(some & bitmaps.from_range(first, first + BLOCK_ROWS))
         return scan.make_page(rows, *self._values.gather(rows))
 
-    def _write(self, rows: Rows, values: ValueColumn) -> BitMap:
-        new: list[bytes | None] = [
-            value.encode() if present else None
-            for value, present in zip(values.data, values.present.tolist(), strict=True)
-        ]
-        order = ascending(rows)
-        if order is not None:
-            rows = rows[order]
-            new = [new[i] for i in order.tolist()]
+    def _encoded(self, values: ValueColumn) -> Stored:
+        """The UTF-8 bytes of each value, or None."""
+        pairs = zip(values.data, values.present.tolist(), strict=True)
+        return [value.encode() if present else None for value, present in pairs]
+
+    def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
         has = np.fromiter((value is not None for value in new), np.bool_, len(new))
-        had = membership(self.exists, rows)
+        had = np.zeros(len(rows), np.bool_) if is_unseen else membership(self.exists, rows)
+        old: list[bytes | None] = [None] * len(rows)
+        differs = has
         if bool(had.any()):
             old = self._values.take(rows)
-            differs = np.fromiter(
-                (a != b for a, b in zip(old, new, strict=True)), np.bool_, len(rows)
-            )
-        else:
-            differs = has
-        if not bool(differs.all()):
-            new = [new[i] for i in np.flatnonzero(differs).tolist()]
-            rows, had, has = rows[differs], had[differs], has[differs]
-        self._values.put(rows, new)
-        self._exist(rows[has & ~had], rows[had & ~has])
-        self._touch(rows)
-        return bitmaps.from_sorted(rows)
+            pairs = zip(old, new, strict=True)
+            differs = np.fromiter((a != b for a, b in pairs), np.bool_, len(rows))
+        return where(Change(rows, old, new, had, has), differs)
+
+    def _respelled(self, change: Change) -> Mask:
+        found = np.zeros(len(change.rows), np.bool_)
+        for place in np.flatnonzero(change.had & change.has).tolist():
+            found[place] = fold(change.old[place].decode()) == fold(change.new[place].decode())
+        return found
+
+    def _place(self, change: Change) -> None:
+        self._values.put(change.rows, change.new)
+
+    def _noting(self, changes: Sequence[Change], pending: Pending) -> Steps[dict[int, bool]]:
+        """Block -> whether it has values after the write, of those in which one changed."""
+        blocks: dict[int, bool] = {}
+        for change in changes:
+            for block, _ in by_block(change.rows):
+                first = block * BLOCK_ROWS
+                blocks[block] = bool(pending.exists.range_cardinality(first, first + BLOCK_ROWS))
+        yield
+        return blocks
+
+    def _follow(self, pending: Pending) -> None:
+        self._renew(pending.note)
 
     def erase(self, rows: BitMap) -> BitMap:
         """As of every index; also what rows without a value had once."""
@@ -150,10 +158,17 @@ class TextIndex(AttributeIndex):
         return False
 
     def _touch(self, rows: Rows) -> None:
-        """Drop the pages of the rows' blocks; a block has a place while it has values."""
+        """Drop the pages of the rows' blocks."""
+        blocks: dict[int, bool] = {}
         for block, _ in by_block(rows):
             first = block * BLOCK_ROWS
-            if self.exists.range_cardinality(first, first + BLOCK_ROWS):
+            blocks[block] = bool(self.exists.range_cardinality(first, first + BLOCK_ROWS))
+        self._renew(blocks)
+
+    def _renew(self, blocks: Mapping[int, bool]) -> None:
+        """Drop pages of blocks; a block has a place while it has values."""
+        for block, has_values in blocks.items():
+            if has_values:
                 self._pages[block] = _Place()
             else:
                 self._pages.pop(block, None)

@@ -1,13 +1,15 @@
 """The events of one type of one audience, as they are written.
 
-Writes go to a pending tail in the order they come; the first read after them, or a long tail, sorts
-it into the chunks of its days. When that happens shows nowhere but in the time it takes.
+Few events go to a pending tail in the order they come; the first read after them, or what makes the
+tail long, sorts it into the chunks of its days. Many are sorted as they are written. When that
+happens shows nowhere but in the time it takes.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -25,7 +27,7 @@ from headcount_server.core.events.chunks import (
     with_newer,
     without_rows,
 )
-from headcount_server.core.events.columns import Events, Int64s, Mask, Rows, concatenate
+from headcount_server.core.events.columns import Events, Int64s, Mask, Rows, Unsigned, concatenate
 from headcount_server.core.events.folding import fold, rows_of
 from headcount_server.core.events.lanes import Kind, Lane
 from headcount_server.core.events.sorting import event_order, run_starts
@@ -34,11 +36,26 @@ from headcount_server.core.events.tables import Table
 from headcount_server.core.events.view import LEVEL_BITS, LEVELS, Contents, EventView, no_contents
 from headcount_server.core.plan.event_nodes import Source
 from headcount_server.core.schema import EventSchema
+from headcount_server.core.steps import Steps, finish
 
-_TAIL_MAX = 1 << 17  # pending events; sorting them in holds up whoever waits for about 0.1 s
+_TAIL_MIN = 1 << 12  # pending events that are left to reads: putting them in place takes few ms
+_STEP_EVENTS = 1 << 13  # events that are coded in one step
 
 Column = Sequence[str | None] | Coded
 MeasureColumn = tuple[Int64s, Mask | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Events that are made but can't be seen.
+
+    Attributes:
+        events: in the order they came.
+        days: what the days with some of them hold then; None: they are few and stay pending.
+    """
+
+    events: Events
+    days: Mapping[int, tuple[Chunk, ...]] | None
 
 
 class EventStore(EventView):
@@ -79,29 +96,60 @@ class EventStore(EventView):
             orders: the events' places in the audience's write order, ascending and above all
                 given before; by default this type's own events are numbered.
         """
+        self.publish(finish(self.recording(rows, times, dimensions, measures, orders)))
+
+    def recording(
+        self,
+        rows: NDArray[np.integer],
+        times: Int64s,
+        dimensions: Mapping[str, Column],
+        measures: Mapping[str, MeasureColumn],
+        orders: Int64s | None = None,
+    ) -> Steps[Recorded]:
+        """As ``record``, in steps of about a millisecond; nobody sees it until ``publish``.
+
+        Many events are put in order here. Nothing else may be written before they are published.
+        """
         length = len(rows)
-        if not length:
-            return
         state = self._contents
         assert len(times) == length
         if orders is None:
             orders = np.arange(state.next_order, state.next_order + length, dtype=np.int64)
         assert len(orders) == length
-        assert int(orders[0]) >= state.next_order
-        codes = {n: self._encoded(n, dimensions.get(n), length) for n in self.schema.dimensions}
+        assert not length or int(orders[0]) >= state.next_order
+        codes: dict[str, Unsigned] = {}
+        for name in self.schema.dimensions:
+            codes[name] = yield from self._encoding(name, dimensions.get(name), length)
         columns: dict[str, MeasureColumn] = {}
         for name, _ in self.schema.measures:
             columns[name] = measures.get(name, _no_measure(length))
             assert len(columns[name][0]) == length
         times = np.asarray(times, dtype=np.int64)
-        part = Events(rows.astype(np.uint32, copy=False), times, orders, {**codes}, columns)
-        state.next_order = int(orders[-1]) + 1
+        part = Events(rows.astype(np.uint32, copy=False), times, orders, codes, columns)
+        if self._tail_length + length >= _TAIL_MIN:
+            yield from self._settling()
+        if length < _TAIL_MIN:
+            return Recorded(part, None)
+        return Recorded(part, (yield from self._placing(part)))
+
+    def publish(self, recorded: Recorded) -> None:
+        """Let events be seen. O(days of them)."""
+        part = recorded.events
+        if not len(part):
+            return
+        state = self._contents
+        for name, codes in part.codes.items():
+            state.spellings[name].count_uses(codes)
+            state.sizes[name] = len(state.spellings[name])
+        state.next_order = int(part.orders[-1]) + 1
         state.version += 1
-        state.event_count += length
-        self._tail.append(part)
-        self._tail_length += length
-        if self._tail_length >= _TAIL_MAX:
-            self.contents()
+        state.event_count += len(part)
+        if recorded.days is None:
+            self._tail.append(part)
+            self._tail_length += len(part)
+        else:
+            assert not self._tail, "what came before is in its place"
+            self._put(recorded.days)
         if state.kept_from is not None:
             self._fold_late(part, state.kept_from)
 
@@ -241,14 +289,20 @@ class EventStore(EventView):
         sizes["pending"] = sum(part.nbytes for part in tail)
         return sizes
 
-    def _encoded(self, name: str, column: Column | None, length: int) -> NDArray[np.uint32]:
+    def _encoding(self, name: str, column: Column | None, length: int) -> Steps[Unsigned]:
+        """Codes; new spellings are nobody's until the events are published."""
         if column is None:
             return np.zeros(length, dtype=np.uint32)
         spellings = self._contents.spellings[name]
-        codes = spellings.encode(column)
+        if isinstance(column, Coded):
+            parts = [spellings.encode(column)]
+        else:
+            parts = [np.zeros(0, dtype=np.uint32)]
+            for start in range(0, length, _STEP_EVENTS):
+                parts.append(spellings.encode(column[start : start + _STEP_EVENTS]))
+                yield
+        codes = np.concatenate(parts)
         assert len(codes) == length
-        spellings.count_uses(codes)
-        self._contents.sizes[name] = len(spellings)
         return codes
 
     def _fold_late(self, part: Events, kept_from: int) -> None:
@@ -283,26 +337,44 @@ class EventStore(EventView):
                 self.cache.forget(self._asks_for_values)
 
     def _settle(self) -> None:
+        finish(self._settling())
+
+    def _settling(self) -> Steps[None]:
+        """Put pending events in place; in vain where a read comes first and does so at once."""
+        tail = self._tail
+        if tail:
+            days = yield from self._placing(concatenate(tail))
+            if self._tail is tail:
+                self._tail, self._tail_length = [], 0
+                self._put(days)
+
+    def _placing(self, events: Events) -> Steps[dict[int, tuple[Chunk, ...]]]:
+        """The chunks of each day that gets events, with these."""
         state = self._contents
-        events = concatenate(self._tail)
-        self._tail, self._tail_length = [], 0
         days = self.calendar.days_of(events.times)
+        yield
         order = event_order(events.rows, events.times, days)
+        yield
         events, days = events.take(order), days[order]
+        yield
         starts = run_starts(days)
         ends = np.append(starts[1:], len(days))
+        found: dict[int, tuple[Chunk, ...]] = {}
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            self._put(state, int(days[start]), chunk_of(events.take(slice(start, end))))
+            day, chunk = int(days[start]), chunk_of(events.take(slice(start, end)))
+            held = state.chunks.get(day)
+            found[day] = (chunk,) if held is None else with_newer(held, chunk)
+            yield
+        return found
 
-    def _put(self, state: Contents, day: int, chunk: Chunk) -> None:
-        chunks = state.chunks.get(day)
-        if chunks is None:
-            insort(state.days, day)
-            state.chunks[day] = (chunk,)
-        else:
-            state.chunks[day] = with_newer(chunks, chunk)
-        for level in range(LEVELS):
-            state.stamps[level][day >> LEVEL_BITS * level] = state.version
+    def _put(self, days: Mapping[int, tuple[Chunk, ...]]) -> None:
+        state = self._contents
+        for day, chunks in days.items():
+            if day not in state.chunks:
+                insort(state.days, day)
+            state.chunks[day] = chunks
+            for level in range(LEVELS):
+                state.stamps[level][day >> LEVEL_BITS * level] = state.version
 
     def _erase_day(
         self, chunks: Sequence[Chunk], rows: Rows, lost: list[Events], renamed: dict[int, int]

@@ -9,7 +9,8 @@ replaced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,14 +34,35 @@ from headcount_server.core.keys.table import RowTable
 from headcount_server.core.ragged import RaggedColumn, ragged_index
 from headcount_server.core.schema import KeyType
 from headcount_server.core.steps import Steps, finish
-from headcount_server.errors import DataLoss
+from headcount_server.errors import DataLoss, InvalidBatch
 from headcount_server.limits import DEFAULT_LIMITS, PARTITIONS_DEFAULT, Limits
 
 Keys = list[str] | NDArray[np.int64]  # strings, or numbers of both integer key types
 Rows = NDArray[np.uint32]
 
 _FEW = 16  # keys that are looked up one by one
+_STEP_KEYS = 2_048  # keys that are stored in one step
+_FIND_KEYS = 4_096  # keys that are hashed or looked up in one step
 _CHUNK = 1 << 14  # keys that are looked up together: their arrays stay in the processor's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Keys with their rows, those that are new among them.
+
+    Attributes:
+        rows: of each key.
+        is_new: whether the key is new and stands at its first place here.
+        is_unseen: whether the key is new.
+        new_rows: of the new keys, by first place.
+        everyone: the rows of all subscribers with them.
+    """
+
+    rows: Rows
+    is_new: NDArray[np.bool_]
+    is_unseen: NDArray[np.bool_]
+    new_rows: Rows
+    everyone: BitMap
 
 
 class KeyDirectory:
@@ -63,6 +85,7 @@ class KeyDirectory:
         "_order",
         "_table",
         "_texts",
+        "_unseen",
         "key_type",
         "partitions",
     )
@@ -85,6 +108,7 @@ class KeyDirectory:
         self._table: RowTable | None = RowTable(self._table_hashes)
         self._allotment = Allotment(partitions)
         self._frozen = False
+        self._unseen = EMPTY  # rows whose keys are stored but may not be seen yet
 
     @property
     def everyone(self) -> BitMap:
@@ -106,10 +130,10 @@ class KeyDirectory:
         """
         if self.key_type is KeyType.STRING:
             texts = sought_texts(keys)  # pyright: ignore[reportArgumentType]
-            return self._find_texts(texts, hashing.stable_hashes(texts))
+            return self._seen(self._find_texts(texts, hashing.stable_hashes(texts)))
         numbers, fits = sought_numbers(keys)
         if self.key_type is KeyType.INT64:
-            return np.where(fits, self._find_numbers(numbers), -1)
+            return self._seen(np.where(fits, self._find_numbers(numbers), -1))
         fits &= (numbers >= 0) & (numbers <= self._limits.uint32_key_max)
         rows = np.where(fits, numbers, 0)
         exists = self._exists.take(rows.astype(np.uint32))
@@ -124,17 +148,45 @@ class KeyDirectory:
             InvalidBatch: some key can't be used; nothing was added.
             LimitExceeded: a partition is full; nothing was added.
         """
+        added = finish(self.adding(keys))
+        self.publish(added)
+        return added.rows, added.is_new
+
+    def adding(self, keys: AnyKeys) -> Steps[Added]:
+        """As ``find_or_add``, in steps of about a millisecond; seen only after ``publish``.
+
+        Nothing else may be added or removed before that. Raises as there.
+        """
         assert not self._frozen, "a frozen directory can't change"
         if self.key_type is KeyType.STRING:
-            return self._find_or_add_texts(checked_texts(keys, self._limits))  # pyright: ignore[reportArgumentType]
+            return (yield from self._adding_texts(keys))  # pyright: ignore[reportArgumentType]
         numbers = checked_numbers(self.key_type, keys, self._limits)
-        if self.key_type is KeyType.INT64:
-            found = self._find_numbers(numbers)
-        else:
-            rows = numbers.astype(np.uint32)
-            assert not self._allotment.is_waiting(rows), "release removed rows before they return"
-            found = np.where(self._exists.take(rows), numbers, -1)
-        return self._find_or_add_numbers(numbers, found)
+        yield
+        return (yield from self._adding_numbers(numbers))
+
+    def publish(self, added: Added) -> None:
+        """Let keys that were added be seen. O(1), for uint32 keys O(keys)."""
+        if self.key_type is KeyType.UINT32 and len(added.new_rows):
+            self._exists.put(added.new_rows, True)
+        self._everyone = added.everyone
+        self._unseen = EMPTY
+
+    def finding(self, keys: AnyKeys) -> Steps[NDArray[np.int64]]:
+        """As ``find``, in steps of about a millisecond."""
+        parts: list[NDArray[np.int64]] = []
+        for start in range(0, max(len(keys), 1), _FIND_KEYS):
+            parts.append(self.find(keys[start : start + _FIND_KEYS]))
+            yield
+        return np.concatenate(parts)
+
+    def validating(self, keys: AnyKeys) -> Steps[list[tuple[int, str]]]:
+        """As ``validate``, in steps of about a millisecond."""
+        found: list[tuple[int, str]] = []
+        for start in range(0, len(keys), _FIND_KEYS):
+            part = self.validate(keys[start : start + _FIND_KEYS])
+            found += [(start + index, fault) for index, fault in part]
+            yield
+        return found
 
     def key(self, row: int) -> str | int:
         """The key of an existing row."""
@@ -157,7 +209,12 @@ class KeyDirectory:
     def texts(self) -> Iterator[tuple[Rows, list[bytes]]]:
         """``(rows, keys as UTF-8 text)`` per block that has any, ascending, for `key` tests."""
         if self.key_type is KeyType.STRING:
-            yield from self._texts.pages()
+            for rows, texts in self._texts.pages():
+                if self._unseen:
+                    seen = [row not in self._unseen for row in rows.tolist()]
+                    yield rows[seen], [t for t, s in zip(texts, seen, strict=True) if s]
+                else:
+                    yield rows, texts
             return
         rows = to_array(self._everyone)
         for _, index in by_block(rows):
@@ -361,54 +418,114 @@ class KeyDirectory:
 
         return self._rows_by_hash().find(hashes, same)
 
-    def _find_or_add_texts(self, texts: list[bytes]) -> tuple[Rows, NDArray[np.bool_]]:
-        hashes = hashing.stable_hashes(texts)
-        found = self._find_texts(texts, hashes)
-        is_new = np.zeros(len(texts), np.bool_)
+    def _seen(self, found: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Found rows, -1 in the place of those that may not be seen yet."""
+        if self._unseen:
+            hidden = [row >= 0 and row in self._unseen for row in found.tolist()]
+            found[hidden] = -1
+        return found
+
+    def _adding_texts(self, keys: Sequence[str]) -> Steps[Added]:
+        texts: list[bytes] = []
+        hash_parts = [np.empty(0, np.uint64)]
+        found_parts = [np.empty(0, np.int64)]
+        for start in range(0, len(keys), _FIND_KEYS):
+            part = self._checked(keys, slice(start, start + _FIND_KEYS))
+            texts += part
+            hash_parts.append(hashing.stable_hashes(part))
+            yield
+            found_parts.append(self._find_texts(part, hash_parts[-1]))
+            yield
+        found = np.concatenate(found_parts)
         missing = np.flatnonzero(found < 0)
-        if not len(missing):
-            return found.astype(np.uint32), is_new
         numbering: dict[bytes, int] = {}
         which = [numbering.setdefault(texts[i], len(numbering)) for i in missing.tolist()]
+        yield
         ordinals = np.array(which, np.int64)
         _, first = np.unique(ordinals, return_index=True)
         firsts = missing[first]
-        added = list(numbering)
-        hashes = hashes[firsts]
+        hashes = np.concatenate(hash_parts)[firsts]
         rows = self._allotment.allot(hashes)
-        lengths = np.fromiter(map(len, added), np.int64, len(added))
-        self._texts.put_joined(rows, b"".join(added), lengths)
-        self._add(rows, hashes)
-        is_new[firsts] = True
-        found[missing] = rows[ordinals]
-        return found.astype(np.uint32), is_new
+        yield
+        added = list(numbering)
 
-    def _find_or_add_numbers(
-        self, numbers: NDArray[np.int64], found: NDArray[np.int64]
-    ) -> tuple[Rows, NDArray[np.bool_]]:
-        is_new = np.zeros(len(numbers), np.bool_)
+        def place(at: NDArray[np.intp]) -> None:
+            some = [added[i] for i in at.tolist()]
+            lengths = np.fromiter(map(len, some), np.int64, len(some))
+            self._texts.put_joined(rows[at], b"".join(some), lengths)
+
+        yield from self._placing(rows, hashes, place)
+        return self._added(found, missing, firsts, rows, rows[ordinals])
+
+    def _adding_numbers(self, numbers: NDArray[np.int64]) -> Steps[Added]:
+        if self.key_type is KeyType.INT64:
+            parts = [np.empty(0, np.int64)]
+            for start in range(0, len(numbers), _FIND_KEYS):
+                parts.append(self._find_numbers(numbers[start : start + _FIND_KEYS]))
+                yield
+            found = np.concatenate(parts)
+        else:
+            own = numbers.astype(np.uint32)
+            assert not self._allotment.is_waiting(own), "release removed rows before they return"
+            found = np.where(self._exists.take(own), numbers, -1)
+        yield
         missing = np.flatnonzero(found < 0)
-        if not len(missing):
-            return found.astype(np.uint32), is_new
         _, first, inverse = np.unique(numbers[missing], return_index=True, return_inverse=True)
         order = np.argsort(first)  # the order of first occurrence
         ordinals = np.empty(len(order), np.int64)
         ordinals[order] = np.arange(len(order))
         firsts = missing[first[order]]
-        hashes = hashing.stable_hashes(hashing.decimal_texts(numbers[firsts]))
+        yield
+        texts = hashing.decimal_texts(numbers[firsts])
+        yield
+        hashes = hashing.stable_hashes(texts)
+        yield
         if self.key_type is KeyType.UINT32:
             rows = numbers[firsts].astype(np.uint32)
-            self._exists.put(rows, True)
         else:
             rows = self._allotment.allot(hashes)
-            self._numbers.put(rows, numbers[firsts])
-        self._add(rows, hashes)
-        is_new[firsts] = True
-        found[missing] = rows[ordinals[inverse]]
-        return found.astype(np.uint32), is_new
 
-    def _add(self, rows: Rows, hashes: NDArray[np.uint64]) -> None:
-        self._hashes.put(rows, hashes)
-        if self.key_type is not KeyType.UINT32:
-            self._rows_by_hash().insert(self._table_hashes(rows), rows)
-        self._everyone = self._everyone | from_rows(rows)
+        def place(at: NDArray[np.intp]) -> None:
+            if self.key_type is KeyType.INT64:
+                self._numbers.put(rows[at], numbers[firsts[at]])
+
+        yield from self._placing(rows, hashes, place)
+        return self._added(found, missing, firsts, rows, rows[ordinals[inverse]])
+
+    def _checked(self, keys: Sequence[str], at: slice) -> list[bytes]:
+        """The UTF-8 text of some of the keys; raises InvalidBatch for all that are wrong."""
+        try:
+            return checked_texts(keys[at], self._limits)
+        except InvalidBatch:
+            return checked_texts(keys, self._limits)
+
+    def _placing(
+        self, rows: Rows, hashes: NDArray[np.uint64], place: Callable[[NDArray[np.intp]], None]
+    ) -> Steps[None]:
+        """Store the keys of rows that nobody sees yet; ``place`` takes places among them."""
+        self._unseen = from_rows(rows)
+        order = np.argsort(rows)
+        for start in range(0, len(rows), _STEP_KEYS):
+            at = order[start : start + _STEP_KEYS]
+            place(at)
+            self._hashes.put(rows[at], hashes[at])
+            yield
+            if self.key_type is not KeyType.UINT32:
+                self._rows_by_hash().insert(self._table_hashes(rows[at]), rows[at])
+                yield
+
+    def _added(
+        self,
+        found: NDArray[np.int64],
+        missing: NDArray[np.intp],
+        firsts: NDArray[np.intp],
+        rows: Rows,
+        row_of_missing: Rows,
+    ) -> Added:
+        is_new = np.zeros(len(found), np.bool_)
+        is_new[firsts] = True
+        is_unseen = found < 0
+        found[missing] = row_of_missing
+        return Added(
+            found.astype(np.uint32), is_new, is_unseen, rows, self._everyone | self._unseen
+        )
