@@ -185,7 +185,7 @@ async def test_a_command_applied_in_part_stops_writes_and_is_never_kept(monkeypa
     engine = await started(store)
     await engine.write(create())
     await engine.snapshot("good")
-    monkeypatch.setattr(State, "apply", lambda *_: 1 // 0)
+    monkeypatch.setattr(State, "preparing", lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         await engine.write(upsert("k"))
     assert engine.state is EngineState.READ_ONLY

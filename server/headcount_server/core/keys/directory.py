@@ -439,8 +439,11 @@ class KeyDirectory:
         found = np.concatenate(found_parts)
         missing = np.flatnonzero(found < 0)
         numbering: dict[bytes, int] = {}
-        which = [numbering.setdefault(texts[i], len(numbering)) for i in missing.tolist()]
-        yield
+        which: list[int] = []
+        for start in range(0, len(missing), _FIND_KEYS):
+            some = missing[start : start + _FIND_KEYS].tolist()
+            which += [numbering.setdefault(texts[i], len(numbering)) for i in some]
+            yield
         ordinals = np.array(which, np.int64)
         _, first = np.unique(ordinals, return_index=True)
         firsts = missing[first]
