@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TypeVar
 
-from headcount_server.core.steps import Steps
+from headcount_server.core.steps import Apart, Steps
 
 T = TypeVar("T")
 _TURNS = 4  # of the loop at least: a call needs some to arrive and to be answered
@@ -37,9 +37,11 @@ class Turn:
         """What steps come to."""
         while True:
             try:
-                next(steps)
+                step = next(steps)
             except StopIteration as stop:
                 return stop.value
+            if isinstance(step, Apart):
+                step.do()
             await self.pause()
 
     async def pause(self) -> None:
