@@ -35,8 +35,14 @@ from headcount_client.rules import (
     sum_of,
     weighted,
 )
+from headcount_server.core.rules.formatter import format_rule
 from headcount_server.core.rules.parser import parse
 from headcount_server.rpc.rules import rule_of
+from hypothesis import HealthCheck, given, settings
+
+from tests.strategies.rule_trees import rule_trees
+from tests.unit.client.building import built
+from tests.unit.rules.examples import EXAMPLES
 
 DE = attr("country") == "DE"
 SHOES = prop("category") == "shoes"
@@ -200,6 +206,20 @@ SAME = {
 @pytest.mark.parametrize("text", SAME)
 def test_a_built_rule_is_the_parsed_one(text):
     assert rule_of(SAME[text].to_rule()) == parse(text)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_every_example_of_the_language_can_be_built(text):
+    rule = parse(text)
+    assert rule_of(built(rule).to_rule()) == rule
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rule_trees())
+def test_any_rule_can_be_built_and_has_the_text_of_the_parsed_one(rule):
+    made = rule_of(built(rule).to_rule())
+    assert made == rule
+    assert format_rule(made) == format_rule(rule)
 
 
 @pytest.mark.parametrize(
