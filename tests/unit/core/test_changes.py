@@ -127,3 +127,10 @@ def test_erasing_someone_forgets_the_changes() -> None:
 def test_changes_of_an_attribute_that_was_never_written_are_none() -> None:
     found = world()
     assert not holds(found, "spend changed in last 9 days")
+
+
+def test_the_first_day_that_is_kept_stays_when_older_ones_go() -> None:
+    found = world(({"country": "DE"}, 401), ({"plan": "pro"}, 400), ({"country": "FR"}, 0))
+    assert holds(found, "plan changed in last 400 days")
+    assert holds(found, "plan changed between 400 and 400 days ago")
+    assert not holds(found, "plan changed in last 399 days")

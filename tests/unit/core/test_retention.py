@@ -153,6 +153,10 @@ ANSWERED = [
     ("did any of (buy, click) ever", 2), ("did click at least 2 times ever", 0),
     ("did buy more than 50 days ago", 2), ("did buy at least 0 times ever", 3),
     ('did buy where (product = "pen") in next 3 days', 0),
+    ("did buy between 2026-01-01 and 2026-03-20", 2),
+    ("did buy between 2026-01-01T00:00:00Z and 2026-03-20T22:59:59.999999Z", 2),
+    ("did buy at least 1 times between 2026-03-20T23:00:00Z and 2026-04-20T00:00:00Z", 1),
+    ("did buy at least 2 times between 2026-03-20T23:00:00Z and 2026-04-20T00:00:00Z", 0),
 ]  # fmt: skip
 REFUSED = [
     "did buy at least 2 times ever", "did buy in last 31 days and did buy exactly 1 times ever",
@@ -165,6 +169,10 @@ REFUSED = [
     "did click then open without buy ever", "did buy in at least 1 of last 3 months",
     "did buy within 3 days after known_since", "did any of (buy, click) on at least 2 days ever",
     "stars >= 1 in last 7 days", "did click then not buy within 1 day",
+    "did buy between 2026-01-01 and 2026-03-19",
+    "did buy between 2026-01-20T10:00:00Z and 2026-01-20T10:00:00Z",
+    "did buy between 2026-01-01T00:00:00Z and 2026-03-20T22:59:59.999998Z",
+    "did buy at least 2 times between 2026-03-20T22:59:59.999999Z and 2026-04-20T00:00:00Z",
 ]  # fmt: skip
 
 
@@ -213,6 +221,9 @@ def test_a_question_as_of_a_folded_day_is_refused(folded: World) -> None:
         refused(folded, text, NOW - 31 * DAY)
     assert total(folded, "did buy ever", NOW - 29 * DAY) == 2
     assert total(folded, "did click ever", NOW - 90 * DAY) == 0
+    last_folded = calendar("Europe/Berlin").start_of_day(day_number(KEPT)) - 1
+    refused(folded, "did buy ever", last_folded - 1)
+    assert total(folded, "did buy ever", last_folded) == 2
 
 
 def test_a_day_comes_twice_where_the_clock_is_set_back_over_midnight() -> None:

@@ -382,6 +382,9 @@ def test_the_nearest_bound_parameter_is_suggested() -> None:
 
 def test_a_bound_list_past_the_limit_is_refused() -> None:
     parameters = {"c": tree.ValueList((tree.Text("a"), tree.Text("b"), tree.Text("c")))}
+    assert Binder(SCHEMA, {}, parameters, NOW, Limits(list_values_max=3)).bind(
+        parse("country in $c")
+    )
     binder = Binder(SCHEMA, {}, parameters, NOW, Limits(list_values_max=2))
     with pytest.raises(LimitExceeded) as caught:
         binder.bind(parse("country in $c"))

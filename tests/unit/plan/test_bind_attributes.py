@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from fractions import Fraction
 from math import nextafter, pi
 
@@ -29,6 +30,7 @@ from headcount_server.core.plan.nodes import All, Not, Nothing, Scored
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import Operator, Unit
 from headcount_server.core.schema import KeyType
+from headcount_server.errors import InvalidRule
 
 from tests.property.world import World
 from tests.strategies.settings import SCHEMAS, STRING_SCHEMA
@@ -165,6 +167,10 @@ def test_what_a_test_is_bound_to(text: str, expected: nodes.Node) -> None:
 
 def test_the_largest_radius_is_half_the_globe() -> None:
     assert bind(f"home within {pi * EARTH_RADIUS_M:.3f} m of (0, 0)") != Nothing()
+    half = Decimal(pi * EARTH_RADIUS_M)
+    assert bind(f"home within {half:f} m of (0, 0)") != Nothing()
+    with pytest.raises(InvalidRule, match="half the globe"):
+        bind(f"home within {half + Decimal('1e-9'):f} m of (0, 0)")
 
 
 @pytest.mark.parametrize(

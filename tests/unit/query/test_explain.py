@@ -207,3 +207,9 @@ def test_a_contradiction_and_a_redundant_condition_are_told():
 def test_nobody_is_redundant_beside_a_condition_that_nobody_matches():
     found = explained("id in (99) and id in (1, 2)")
     assert [w.reason for node in found.root.nodes for w in node.warnings] == []
+
+
+def test_of_a_group_that_nobody_matches_no_part_is_redundant() -> None:
+    found = explain(Ask(SHOP, 0), parse("id in (100) or id in (200)"))
+    assert found.total == 0
+    assert [node.warnings for node in found.root.nodes] == [(), ()]

@@ -233,3 +233,15 @@ def test_a_segment_that_binding_left_out_is_followed_when_it_is_redefined() -> N
     world.define("used", parse("plan changed in last 30 days"))
     world.upsert("ann", {"age": 5}, world.clock)
     assert moves(world) == [("ann", "entered", world.clock)]
+
+
+def test_a_history_as_old_as_the_days_kept_has_all_its_moves() -> None:
+    world = world_at("2026-01-01T09:00")
+    world.define("s", parse("consent is true"), 10)
+    world.upsert("ann", {"consent": True}, at("2026-01-01T10:00"))
+    for window in ("ever", "in last 400 days", "in last 10 days"):
+        rule = parse(f'entered segment "s" {window}')
+        assert world.members(rule, at("2026-01-11T23:59")) == {"ann"}
+    advanced(world, at("2026-01-12T00:00"))
+    with pytest.raises(InvalidRule, match="are kept from 2026-01-02 on"):
+        world.members(parse('entered segment "s" ever'), world.clock)

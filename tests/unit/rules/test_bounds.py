@@ -10,7 +10,7 @@ from headcount_server.core.rules import tree as t
 from headcount_server.core.rules.bounds import check_bounds, check_size
 from headcount_server.core.rules.parser import parse
 from headcount_server.errors import InvalidRule, LimitExceeded, Violation
-from headcount_server.limits import DEFAULT_LIMITS, Limits
+from headcount_server.limits import DEFAULT_LIMITS, NUMBER_DIGITS_MAX, Limits
 
 SMALL = Limits(rule_depth_max=4, rule_nodes_max=10, list_values_max=3, rule_text_bytes_max=200)
 SET = t.Attribute("a", t.Is(t.State.SET))
@@ -172,3 +172,16 @@ def test_a_text_of_a_mebibyte_is_parsed() -> None:
     assert isinstance(rule, t.IdIn)
     assert len(rule.values.values) == 100_000
     check_size(rule)
+
+
+@pytest.mark.parametrize("digits", ["1" * NUMBER_DIGITS_MAX, f"0.{'0' * (NUMBER_DIGITS_MAX - 1)}1"])
+def test_a_number_has_as_many_digits_as_the_limit(digits: str) -> None:
+    assert parse(f"a = {digits}")
+    limit, _ = exceeded(f"a = {digits}1", DEFAULT_LIMITS)
+    assert limit == "number_digits_max"
+
+
+def test_a_domain_of_a_domain_is_as_deep_as_a_rule() -> None:
+    assert parse(f'a {"domain " * SMALL.rule_depth_max} = "x"', SMALL)
+    limit, _ = exceeded(f'a {"domain " * (SMALL.rule_depth_max + 1)} = "x"')
+    assert limit == "rule_depth_max"

@@ -19,7 +19,7 @@ from headcount_server.core.rules.tree import (
     ValueList,
 )
 from headcount_server.errors import InvalidRule, LimitExceeded
-from headcount_server.limits import Limits
+from headcount_server.limits import NUMBER_DIGITS_MAX, Limits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -151,3 +151,15 @@ def test_a_literal_reads_as_it_does_in_a_rule(text: str) -> None:
     assert isinstance(rule, Attribute)
     assert isinstance(rule.test, Compare)
     assert rule.test.value == found
+
+
+def test_a_text_at_a_limit_is_read() -> None:
+    assert len(parse_literal("(1, 2)", Limits(list_values_max=2)).values) == 2
+    assert parse_literal("ä", Limits(rule_text_bytes_max=2)) == Text("ä")
+    assert isinstance(parse_literal("9" * NUMBER_DIGITS_MAX), Number)
+    assert isinstance(parse_literal("9" * (NUMBER_DIGITS_MAX + 1)), Text)
+
+
+@pytest.mark.parametrize("text", ["2026-03-31T09:00+05:59", "2026-03-31T09:59:59-23:59"])
+def test_an_offset_has_up_to_59_minutes(text: str) -> None:
+    assert isinstance(parse_literal(text), Timestamp)

@@ -275,3 +275,26 @@ def test_any_text_is_a_rule_or_an_error_with_a_place(text: str) -> None:
 )
 def test_the_nearest_name_is_near(word: str, nearest_one: str) -> None:
     assert nearest(word, ["city", "country", "county_of_birth"]) == nearest_one
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "is_near"),
+    [
+        ("ag", "age", True),
+        ("a", "ag", False),
+        ("abcd", "abcx", True),
+        ("abcd", "abxy", False),
+        ("abcde", "abcxy", True),
+        ("abcde", "abcdefg", True),
+        ("abcdefgh", "abcdexyz", False),
+        ("abcdefghi", "abcdefxyz", True),
+        ("abcdefghi", "abcdewxyz", False),
+    ],
+)
+def test_a_longer_word_may_have_more_slips(word: str, known: str, is_near: bool) -> None:
+    assert nearest(word, [known]) == (known if is_near else "")
+
+
+@pytest.mark.parametrize(("length", "shown"), [(40, "b" * 40), (41, "b" * 39 + "…")])
+def test_what_stood_there_is_shown_as_far_as_it_helps(length: int, shown: str) -> None:
+    assert violation("a " + "b" * length).found == shown

@@ -197,3 +197,9 @@ def test_limits_hold_for_what_is_left() -> None:
 def test_a_long_broken_text_is_read_once(part: str) -> None:
     tolerant = parse_tolerant(part * 5_000, Limits(rule_nodes_max=100_000))
     assert 1 <= len(tolerant.incomplete) <= FAULTS_MAX
+
+
+@pytest.mark.parametrize(("number", "told"), [(99, 99), (100, 100), (101, 100)])
+def test_a_hundred_faults_are_told(number: int, told: int) -> None:
+    tolerant = parse_tolerant(" or ".join(["d = 2026-02-30"] * number))
+    assert len(tolerant.incomplete) == told == min(number, FAULTS_MAX)
