@@ -75,7 +75,7 @@ class Limits:
     suggestions_max: int = 1_000  # in one answer; a list that people read is shorter
     parameters_max: int = 1_000
     concurrent_streams_max: int = 1_000  # per connection
-    pending_requests_max: int = 4_096
+    pending_requests_max: int = 16_384  # not begun; gRPC cancels what comes on top
     pending_write_bytes_max: int = 256 << 20  # of writes that wait for their turn
     group_bytes_max: int = 16 << 20  # of writes that are made durable at once
     producers_max: int = 10_000  # of one audience; the one silent for longest is forgotten
