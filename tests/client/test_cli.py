@@ -10,6 +10,8 @@ from click import Command, Group
 from headcount_client.cli import app
 from headcount_server.app import embedded
 
+from tests.refusals import REFUSALS, UNPARSED
+
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
@@ -108,6 +110,17 @@ def test_a_fault_of_a_rule_is_shown_at_its_place(run, filled):
     assert within.code == 3
     assert "\n  country =\n           ^" in within.err
     assert "expected" in within.err
+
+
+@pytest.mark.parametrize("case", REFUSALS + UNPARSED, ids=lambda case: case.marked[:40])
+def test_a_rule_that_can_not_be_answered_is_underlined_where_it_is_wrong(run, filled, case):
+    found = run("count", filled, case.text)
+    assert (found.code, found.out) == (3, "")
+    assert case.words in found.err
+    lines = found.err.splitlines()
+    carets = next(line for line in lines if line.strip().strip("^") == "" and "^" in line)
+    shown = min(max(case.end - case.start, 1), 200)
+    assert (len(carets) - len(carets.lstrip()), carets.count("^")) == (2 + case.start, shown)
 
 
 def test_explain(run, filled):

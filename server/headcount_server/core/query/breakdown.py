@@ -142,6 +142,11 @@ def _schema_of(ask: Ask, by: By, place: str) -> AttributeSchema:
     if by.attribute == "known_since":
         return ask.audience.known_since.schema
     schema = ask.audience.schema.attribute(by.attribute)
+    if by.attribute == "key":
+        _refuse(
+            f"{place}.attribute", "every key is another one; there is nothing to break down by",
+            "UNSUPPORTED_TYPE",
+        )  # fmt: skip
     if schema is None:
         close = nearest(by.attribute, ask.audience.attributes)
         hint = f'; did you mean "{close}"?' if close else ""
