@@ -159,7 +159,7 @@ class CodedIndex(AttributeIndex):
                 keys.append(self._keys(part_of_change(change, at)))
                 yield
         toggles = np.concatenate(keys)
-        known = self._postings.known
+        known = self._postings.asked
         if known is None:
             return Toggled(toggles, None, dropped)
         yield

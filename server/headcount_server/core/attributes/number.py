@@ -274,7 +274,7 @@ class NumberIndex(AttributeIndex):
         moves = [_Move(c.rows[c.had], c.old[c.had], c.rows[c.has], c.new[c.has]) for c in changes]
         if self._derived.pending > _PENDING_MAX:
             yield from self._catching_up()
-        known = self._derived.known
+        known = self._derived.asked
         if known is not None and self._is_worn(known):
             yield from self._choosing_anew()
             known = self._derived.known

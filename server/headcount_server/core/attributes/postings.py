@@ -134,13 +134,14 @@ class Derived(Generic[_Value, _Change]):
             chain began.
     """
 
-    __slots__ = ("_change", "_is_rooted", "_parent", "_value", "pending")
+    __slots__ = ("_change", "_is_asked", "_is_rooted", "_parent", "_value", "pending")
 
     def __init__(self, value: _Value | None = None) -> None:
         self._value = value
         self._parent: Derived[_Value, _Change] | None = None
         self._change: _Change | None = None
         self._is_rooted = value is not None
+        self._is_asked = False
         self.pending = 0
 
     def after(self, change: _Change, size: int) -> Derived[_Value, _Change]:
@@ -156,6 +157,7 @@ class Derived(Generic[_Value, _Change]):
         self, apply: Callable[[_Value, list[_Change]], _Value], build: Callable[[], _Value]
     ) -> _Value:
         """The value: from the nearest known one by ``apply``, where there is none by ``build``."""
+        self._is_asked = True
         if self._value is None:
             chain = self.chain()
             self._take(build() if chain is None else apply(*chain))
@@ -177,6 +179,11 @@ class Derived(Generic[_Value, _Change]):
     def known(self) -> _Value | None:
         """The value where it was computed already."""
         return self._value
+
+    @property
+    def asked(self) -> _Value | None:
+        """The value where somebody asked for it: who writes may keep it up to date."""
+        return self._value if self._is_asked else None
 
     def settling(
         self, current: Callable[[], Derived[_Value, _Change]], steps: Steps[_Value]
