@@ -274,6 +274,26 @@ def test_another_rule_of_reachable_is_a_change(shop):
     assert watch.next().reachable == 1
 
 
+def test_a_watch_ends_with_the_reason_when_its_rule_needs_events_that_were_folded(shop):
+    long_ago, now = datetime.now(UTC) - timedelta(days=40), datetime.now(UTC)
+    shop.open("ann", "bob", at=long_ago.isoformat())
+    shop.open("ann", at=now.isoformat())
+    twice, ever, other = "did open at least 2 times", "did open", "everyone"
+    refused_, kept, beside = (shop.watch(rule) for rule in (twice, ever, other))
+    assert [watch.next().total for watch in (refused_, kept, beside)] == [1, 2, 2]
+    change = audience("shop")
+    next(event for event in change.events if event.name == "open").retention_days = 30
+    shop.api.audience.UpdateAudience(audience_service_pb2.UpdateAudienceRequest(audience=change))
+    error = refused_.ended()
+    again = refused(shop.api.query.Count, pb.CountRequest(audience="shop", rule_text=twice))
+    assert (error.code, error.reason, error.message) == (again.code, again.reason, again.message)
+    assert "kept" in error.message
+    shop.upsert("cem", vip=["true"])
+    shop.open("cem", at=now.isoformat())
+    assert kept.until(3)[-1].total == 3
+    assert beside.until(3)[-1].total == 3
+
+
 def test_updates_of_a_rule_are_never_closer_than_the_interval(shop):
     watch = shop.watch("everyone", interval_ms=250)
     times = [watch.next().update_time.ToMicroseconds()]
