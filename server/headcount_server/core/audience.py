@@ -245,11 +245,18 @@ class Audience:
 
         return publish
 
-    def fold(self, command: FoldEvents) -> None:
-        """Folds the events of one type before a day; what rules may ask for is another then."""
-        self.events[command.event].fold_before(command.before_day)
-        self.note_kept()
-        self.note_redefined(None)
+    def folding(self, command: FoldEvents) -> Steps[Callable[[], int]]:
+        """Folds the events of one type before a day, aside, as ``upserting`` writes subscribers."""
+        store = self.events[command.event]
+        made = yield from store.folding(command.before_day)
+
+        def publish() -> int:
+            store.publish_fold(made)
+            self.note_kept()
+            self.note_redefined(None)
+            return 0
+
+        return publish
 
     def note_kept(self) -> None:
         """Takes the first days kept from the stores. O(event types)."""

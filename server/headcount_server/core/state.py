@@ -159,6 +159,8 @@ class State:
             made = yield from audience.upserting(command)
         elif audience is not None and isinstance(command, RecordEvents):
             made = yield from audience.recording(command)
+        elif audience is not None and isinstance(command, FoldEvents):
+            made = yield from audience.folding(command)
         return lambda: self._apply(command, made)
 
     def _apply(self, command: Command, made: Callable[[], int] | None) -> Applied:
@@ -258,7 +260,8 @@ def _apply_to(
         audience.schema_version += 1
         audience.note_redefined(None)
     elif isinstance(command, FoldEvents):
-        audience.fold(command)
+        assert made is not None
+        made()
     elif isinstance(command, CreateSegment):
         audience.segments[command.segment] = Segment(
             command.segment, command.rule, None, command.history_days,

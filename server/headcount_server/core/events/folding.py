@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 
+from headcount_server.core import bitmaps
 from headcount_server.core.events.chunks import Chunk, chunk_of, merged, places_of_rows
 from headcount_server.core.events.columns import Events, Mask, Rows
+from headcount_server.core.steps import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,17 @@ class Folded:
     after: Chunk | None
 
 
-def rows_of(chunks: Sequence[Chunk]) -> Rows:
-    """The rows with an event, ascending, each once. O(events)."""
-    if not chunks:
-        return np.zeros(0, dtype=np.uint32)
-    return np.unique(np.concatenate([chunk.rows for chunk in chunks]))
+def rows_of(chunks: Sequence[Chunk]) -> Steps[Rows]:
+    """The rows with an event, ascending, each once; a step a chunk. O(events)."""
+    found: list[BitMap] = []
+    for chunk in chunks:
+        found.append(bitmaps.from_rows(chunk.rows))
+        yield
+    return bitmaps.to_array(bitmaps.union(found))
 
 
-def fold(days: Mapping[int, Sequence[Chunk]], wanted: Rows) -> dict[int, Folded]:
-    """The days that change when the events of some rows are folded.
+def fold(days: Mapping[int, Sequence[Chunk]], wanted: Rows) -> Steps[dict[int, Folded]]:
+    """The days that change when the events of some rows are folded; a step for each, or two.
 
     O(events of the days) at most; O(days log events) for few rows.
 
@@ -53,9 +58,12 @@ def fold(days: Mapping[int, Sequence[Chunk]], wanted: Rows) -> dict[int, Folded]
         if len(at):
             chunks.append((day, chunk))
             places.append(at)
+        yield
     if not chunks:
         return {}
-    kept = _edges([chunk.unpack(at, ()) for (_, chunk), at in zip(chunks, places, strict=True)])
+    parts = [chunk.unpack(at, ()) for (_, chunk), at in zip(chunks, places, strict=True)]
+    yield
+    kept = yield from _edges(parts)
     changed: dict[int, Folded] = {}
     start = 0
     for (day, chunk), at in zip(chunks, places, strict=True):
@@ -63,6 +71,7 @@ def fold(days: Mapping[int, Sequence[Chunk]], wanted: Rows) -> dict[int, Folded]
         start += len(at)
         if not stays.all() or len(days[day]) > 1 or not _is_bare(chunk):
             changed[day] = Folded(chunk, _bare(chunk, at[~stays]))
+        yield
     return changed
 
 
@@ -74,17 +83,25 @@ def _places(rows: Rows, wanted: Rows) -> NDArray[np.intp]:
     return np.flatnonzero(wanted[found] == rows)
 
 
-def _edges(parts: Sequence[Events]) -> Mask:
-    """Which of all events are the first or the last of their row. O(n log n)."""
+def _edges(parts: Sequence[Events]) -> Steps[Mask]:
+    """Which of all events are the first or the last of their row; a step for each block of rows.
+
+    O(n log n), and O(n) for each block.
+    """
     rows = np.concatenate([part.rows for part in parts])
     times = np.concatenate([part.times for part in parts])
     orders = np.concatenate([part.orders for part in parts])
-    order = np.lexsort((orders, times, rows))
-    rows = rows[order]
-    is_edge = np.ones(len(rows), dtype=np.bool_)
-    is_edge[1:-1] = (rows[1:-1] != rows[:-2]) | (rows[1:-1] != rows[2:])
+    yield
+    blocks = (rows >> np.uint32(16)).astype(np.uint16)
     kept = np.empty(len(rows), dtype=np.bool_)
-    kept[order] = is_edge
+    for block in np.flatnonzero(np.bincount(blocks)).tolist():
+        at = np.flatnonzero(blocks == block)
+        order = at[np.lexsort((orders[at], times[at], rows[at]))]
+        by_row = rows[order]
+        is_edge = np.ones(len(by_row), dtype=np.bool_)
+        is_edge[1:-1] = (by_row[1:-1] != by_row[:-2]) | (by_row[1:-1] != by_row[2:])
+        kept[order] = is_edge
+        yield
     return kept
 
 

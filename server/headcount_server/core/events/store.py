@@ -28,7 +28,7 @@ from headcount_server.core.events.chunks import (
     without_rows,
 )
 from headcount_server.core.events.columns import Events, Int64s, Mask, Rows, Unsigned, concatenate
-from headcount_server.core.events.folding import fold, rows_of
+from headcount_server.core.events.folding import Folded, fold, rows_of
 from headcount_server.core.events.lanes import Kind, Lane
 from headcount_server.core.events.sorting import event_order, run_starts
 from headcount_server.core.events.spellings import Coded
@@ -56,6 +56,14 @@ class Recorded:
 
     events: Events
     days: Mapping[int, tuple[Chunk, ...]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Days that are folded but still to be seen as they were, those before a day."""
+
+    before_day: int
+    changed: Mapping[int, Folded]
 
 
 class EventStore(EventView):
@@ -229,12 +237,24 @@ class EventStore(EventView):
         Args:
             day: not before that of the fold before.
         """
+        self.publish_fold(finish(self.folding(day)))
+
+    def folding(self, day: int) -> Steps[Fold]:
+        """As ``fold_before``, in steps; nobody sees it until ``publish_fold``."""
         state = self.contents()
+        yield
         old = state.kept_from
         fallen = [d for d in state.days if (old is None or d >= old) and d < day]
-        state.kept_from = day
+        rows = yield from rows_of([chunk for d in fallen for chunk in state.chunks[d]])
+        days = state.days[: bisect_left(state.days, day)]
+        return Fold(day, (yield from fold({d: state.chunks[d] for d in days}, rows)))
+
+    def publish_fold(self, made: Fold) -> None:
+        """Let a fold be seen. O(events that go)."""
+        state = self._contents
+        state.kept_from = made.before_day
         state.version += 1
-        self._fold(rows_of([chunk for d in fallen for chunk in state.chunks[d]]))
+        self._take(made.changed)
 
     def compact(self) -> None:
         """Make every day one tight chunk. O(events of the days that are not)."""
@@ -318,7 +338,11 @@ class EventStore(EventView):
         state = self._contents
         assert state.kept_from is not None
         days = state.days[: bisect_left(state.days, state.kept_from)]
-        changed = fold({day: state.chunks[day] for day in days}, rows)
+        self._take(finish(fold({day: state.chunks[day] for day in days}, rows)))
+
+    def _take(self, changed: Mapping[int, Folded]) -> None:
+        """Put folded days in the place of what they were."""
+        state = self._contents
         for day, folded in changed.items():
             if folded.after is None:
                 del state.chunks[day]
