@@ -12,6 +12,7 @@ from headcount_server.core.plan.intersect import Operand, in_order
 from headcount_server.core.plan.nodes import And, AtLeast, Not, NumberIn, NumberRange, Or, TextMatch
 from headcount_server.core.plan.rewrites import optimise
 from headcount_server.core.schema import AttributeSchema, AttributeType, KeyType, Schema
+from headcount_server.core.steps import finish
 from headcount_server.core.texts import OneOf
 from headcount_server.core.values import ValueColumn
 from headcount_server.limits import DEFAULT_LIMITS
@@ -47,7 +48,7 @@ def _audience():
         AttributeValues(attribute.name, ValueColumn(*column))
         for attribute, column in zip(attributes, columns, strict=True)
     )
-    audience.upsert(UpsertSubscribers("a", rows, values, 0))
+    finish(audience.upserting(UpsertSubscribers("a", rows, values, 0)))()
     return audience
 
 
@@ -142,4 +143,8 @@ def test_counts_by_words_follow_writes_and_erasures():
                 assert Evaluation(audience).count(node) == len(plain(audience, node))
             keys = np.unique(random.integers(0, 400_000, 300)).astype(np.int64)  # new blocks too
             column = ValueColumn(AttributeType.KEYWORD, ["c"] * len(keys), np.ones(len(keys), bool))
-            audience.upsert(UpsertSubscribers("a", keys, (AttributeValues("letter", column),), 0))
+            finish(
+                audience.upserting(
+                    UpsertSubscribers("a", keys, (AttributeValues("letter", column),), 0)
+                )
+            )()

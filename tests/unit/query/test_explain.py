@@ -11,6 +11,7 @@ from headcount_server.core.query import Ask, ExplainNode, Explanation, explain
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.schema import KeyType, Schema
+from headcount_server.core.steps import finish
 from headcount_server.errors import InvalidRule
 from headcount_server.limits import DEFAULT_LIMITS
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ Found = frozenset[int]
 
 def audience() -> Audience:
     found = Audience("shop", Schema(KeyType.INT64), 0, DEFAULT_LIMITS)
-    found.upsert(UpsertSubscribers("shop", list(KEYS), (), 0))
+    finish(found.upserting(UpsertSubscribers("shop", list(KEYS), (), 0)))()
     return found
 
 

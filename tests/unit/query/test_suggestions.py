@@ -25,6 +25,7 @@ from headcount_server.core.schema import (
     Schema,
 )
 from headcount_server.core.segments import Segment
+from headcount_server.core.steps import finish
 from headcount_server.core.values import ValueColumn, from_texts
 from headcount_server.errors import InvalidInput
 from headcount_server.limits import DEFAULT_LIMITS
@@ -67,14 +68,14 @@ def audience() -> Audience:
         AttributeValues("tags", column("tags", tags)),
         AttributeValues("email", column("email", [f"{key}@x.de" for key in keys])),
     )
-    found.upsert(UpsertSubscribers("shop", keys, values, 0))
+    finish(found.upserting(UpsertSubscribers("shop", keys, values, 0)))()
     for event, campaigns in (
         ("open", ["spring", "Spring", "summer", "spring", "autumn", "summer"]),
         ("sent", ["SUMMER", "summer"]),
     ):
         group = EventGroup(event, None, {"campaign": column("campaign", campaigns)})
         times = np.arange(len(campaigns), dtype=np.int64)
-        found.record(RecordEvents("shop", keys[: len(campaigns)], times, (group,), 0))
+        finish(found.recording(RecordEvents("shop", keys[: len(campaigns)], times, (group,), 0)))()
     for name in ("VIPs", "old vips", "new"):
         found.segments[name] = Segment(name, Everyone(), None, 0, 0, 0, 1)
     return found
