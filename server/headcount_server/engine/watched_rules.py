@@ -3,8 +3,10 @@
 Invariants:
 - Watches of equal rules share one ``WatchedRule``. What a round finds of a rule (``total``,
   ``reachable``, ``shown``) is of one revision and one instant, and stays until the next round.
-- A round may be interrupted between two rules. Where something is written meanwhile, the rules that
-  follow are looked at as of then; the ones before them are due again, since the writes stay noted.
+- A round may be interrupted wherever it yields. It reads first what its rules will ask, so that it
+  stays one of its revision where something is written meanwhile. Rules that ask more, and all that
+  follow an erasure or a change of the schema or of a segment, are looked at as of then. The writes
+  stay noted for the next round.
 - Rows that are erased are taken out of ``shown`` and of what was told before the erasure is
   applied, and their keys noted as left: a row that is used again is somebody else. Until the next
   round the rule is *stale*, and nothing is told of it.
@@ -19,7 +21,7 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.audience import Audience
-from headcount_server.core.live.asked_days import AskedDays
+from headcount_server.core.live.asked_days import AskedDays, Late
 from headcount_server.core.live.maintained import Delta, Maintained, Round
 from headcount_server.core.live.touched import Touched
 from headcount_server.core.rules.tree import And, Everyone, Rule, Value, ValueList
@@ -27,6 +29,7 @@ from headcount_server.errors import HeadcountError, Overloaded
 from headcount_server.limits import Limits
 
 Key = tuple[Rule, tuple[tuple[str, Value | ValueList], ...]]
+_TRIES = 4  # to read what the rules of a round need before something is written
 _SHARE = 8  # moved rows up to one of so many subscribers are looked at alone
 
 
@@ -220,23 +223,58 @@ class WatchedRules:
         """
         touched = self._touched.take()
         self._asked.next_round()
+        self.horizon_us = None
+        due = list(self._rules.values())
         round = self._look(clock(), touched)
-        revision = self.audience.revision
-        self._reach.update(round)
-        self.horizon_us = self._reach.horizon_us
-        for rule in list(self._rules.values()):
-            if not rule.watches:
-                continue
-            if self.audience.revision != revision:
+        for attempt in range(_TRIES):
+            if attempt and self.audience.revision != round.revision:
                 touched.merge(self._touched)
                 round = self._look(clock(), touched)
-                revision = self.audience.revision
+            self._reach.update(round)
+            self.horizon_us = _least(self.horizon_us, self._reach.horizon_us)
+            for _ in self._captured(round):
+                if not attempt:
+                    yield
+            late: list[WatchedRule] = []
+            for rule in due:
+                if not (self._is_good(round) and self._try(rule, round)):
+                    late.append(rule)
+                yield
+            due = late
+        for rule in due:
+            if self.audience.revision != round.revision:
+                touched.merge(self._touched)
+                round = self._look(clock(), touched)
+            self._try(rule, round)
+            yield
+
+    def _captured(self, round: Round) -> Iterator[None]:
+        """Reads for a round what its rules will ask, until something is written."""
+        bounds = [rule.maintained.bound for rule in self._rules.values()]
+        for _ in round.capture(bound for bound in bounds if bound is not None):
+            yield
+            if self.audience.revision != round.revision:
+                return
+
+    def _is_good(self, round: Round) -> bool:
+        """Whether a round can go on, as of its revision where something was written since."""
+        if self.audience.revision == round.revision:
+            return True
+        round.freeze()
+        since = self._touched
+        return not (since.erased or since.schema or since.segments)
+
+    def _try(self, rule: WatchedRule, round: Round) -> bool:
+        """Brings a rule that is watched up to a round; False where it is too late for that."""
+        if rule.watches:
             try:
                 self._update(rule, round)
+            except Late:
+                return False
             except HeadcountError as error:
                 for watch in list(rule.watches):
                     watch.failed(error)
-            yield
+        return True
 
     def erasing(self, rows: BitMap) -> None:
         """Takes rows that are about to be erased out of what was told. O(watches)."""
@@ -274,7 +312,7 @@ class WatchedRules:
             self.nbytes += rule.measured()
         rule.total = count
         rule.erased, rule.is_stale = bitmaps.EMPTY, False
-        rule.revision, rule.time_us = round.audience.revision, round.now_us
+        rule.revision, rule.time_us = round.revision, round.now_us
         for watch in rule.watches:
             watch.changed(watch)
 

@@ -1,7 +1,7 @@
-"""From which day on rounds ask for the events of the touched rows.
+"""What rounds ask of the touched rows: events from which day on, values, other look-ups.
 
-One round asks for about the same windows as the one before, so that all of their events can be
-gathered at once. Nothing depends on it but how long a round takes.
+One round asks for about the same as the one before, so that all of it can be read at once, before
+anything else is written. Nothing depends on it but how long a round takes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from headcount_server.core.live.reads import Indexes
+from headcount_server.core.plan.nodes import Leaf
+
+
+class Late(Exception):
+    """Something was written since a round began, and it didn't read before what is asked now."""
+
 
 _KEPT = 64  # sets of indexes
 
@@ -22,11 +28,14 @@ class AskedOfEvents:
         expected: the first day that rounds before this one asked for.
         found: the first day asked for in this one, of events that were gathered.
         credit: how many chunks may be read for what was asked in vain.
+        leaves: look-ups of other kinds, asked now, and before.
     """
 
     expected: dict[str, int] = field(default_factory=dict[str, int])
     found: dict[str, int] = field(default_factory=dict[str, int])
     credit: Counter[str] = field(default_factory=Counter[str])
+    leaves: dict[Leaf, None] = field(default_factory=dict[Leaf, None])
+    leaves_before: dict[Leaf, None] = field(default_factory=dict[Leaf, None])
 
     def first_day(self, event: str) -> int | None:
         """From which day on events are best gathered at once; None: nobody knows."""
@@ -57,4 +66,5 @@ class AskedDays:
         for asked in self._asked.values():
             asked.expected.update(asked.found)
             asked.found = {}
+            asked.leaves_before, asked.leaves = asked.leaves or asked.leaves_before, {}
             asked.credit.clear()

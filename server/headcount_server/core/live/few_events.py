@@ -7,7 +7,7 @@ Where many windows are asked for, all events of the rows are gathered instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,28 @@ class FewEvents:
         self._views = views
         self._places = places
         self._asked = AskedOfEvents() if asked is None else asked
+        self._is_late = False
         self._gathered: dict[str, Gathered] = {}
         self._counts: dict[tuple[tuple[Source, ...], Span, bool], Counts] = {}
         self._tables: dict[Wanted, Table] = {}
 
-    def did(self, node: DidAtLeast) -> int:
-        """Those of the rows whom ``node`` denotes, as a set of places."""
+    def capture(self) -> Iterator[None]:
+        """Gathers what is expected to be asked for, a type of events a step."""
+        for event in self._asked.expected:
+            if event in self._views:
+                day = self._asked.first_day(event)
+                assert day is not None
+                self._of(event).reaches(day)
+                yield
+
+    def freeze(self) -> None:
+        """The views may change from now on: what isn't gathered never is."""
+        self._is_late = True
+        for gathered in self._gathered.values():
+            gathered.is_late = True
+
+    def did(self, node: DidAtLeast) -> int | None:
+        """Those of the rows whom ``node`` denotes, as places; None as of ``aggregated``."""
         places = self._places
         if not node.sources:
             return 0
@@ -68,7 +84,7 @@ class FewEvents:
             if window is None:
                 return 0
             if not self._reach([(source, window) for source in node.sources]):
-                return places.set_of_rows(did_among(node, self._views, places.base))
+                return None
             counts = self._counts[key] = self._counted(node, window)
         return places.set_of(counts >= node.count)
 
@@ -127,6 +143,7 @@ class FewEvents:
         found = self._gathered.get(event)
         if found is None:
             found = Gathered(self._views[event], self._places, self._asked)
+            found.is_late = self._is_late
             self._gathered[event] = found
         return found
 

@@ -71,9 +71,13 @@ class Gathered:
         view: of the event type; not to change meanwhile.
         places: of the rows.
         asked: what is asked of the events of these rows, and was before.
+
+    Attributes:
+        is_late: whether the view changed since; events that were gathered did not.
     """
 
     def __init__(self, view: EventView, places: Places, asked: AskedOfEvents) -> None:
+        self.is_late = False
         self._view = view
         self._places = places
         self._asked = asked
@@ -92,6 +96,8 @@ class Gathered:
         """Whether the events from ``day`` on are there; they are once they were asked for often."""
         event = self._view.schema.name
         if self._from is None or day < self._from:
+            if self.is_late:
+                return False
             wanted = day
             expected = self._asked.first_day(event) if self._from is None else None
             if expected is not None:

@@ -6,7 +6,7 @@ updated in it. What the rules of a round have in common is done once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.calendar import LAST_US
-from headcount_server.core.live.asked_days import AskedDays
+from headcount_server.core.live.asked_days import AskedDays, Late
 from headcount_server.core.live.horizon import Parameters, Timing, horizon, timing
 from headcount_server.core.live.reads import Indexes, Reads, reads
 from headcount_server.core.live.restricted import Restricted
@@ -103,7 +103,9 @@ class Round:
         asked: AskedDays | None = None,
     ) -> None:
         self.audience = audience
+        self.revision = audience.revision
         self.now_us = now_us
+        self._is_late = False
         self.touched = touched
         self.limits = limits
         self._asked = AskedDays() if asked is None else asked
@@ -112,6 +114,32 @@ class Round:
         self._kinds = 0
         self._among_all: Restricted | None = None
         self._horizons: dict[Timing, int | None] = {}
+
+    def capture(self, bounds: Iterable[Bound]) -> Iterator[None]:
+        """Reads what rules are expected to ask, in steps between which nothing is to be written.
+
+        When all is read, writes may go on: the round stays one of its revision.
+        """
+        _ = self.rows
+        for bound in bounds:
+            if bound.reads.is_touched(self.touched):
+                self.restricted(bound.reads)
+            self.horizon(bound.timing)
+            yield
+        for one in {id(found): found for found in self._restricted.values()}.values():
+            yield from one.capture()
+
+    def freeze(self) -> None:
+        """The audience may change from now on; what isn't known yet is ``Late``."""
+        if not self._is_late:
+            self._is_late = True
+            for found in self._restricted.values():
+                found.freeze()
+
+    def need(self) -> None:
+        """Raises Late where the audience isn't that of the round any more."""
+        if self._is_late:
+            raise Late
 
     @property
     def rows(self) -> BitMap:
@@ -128,6 +156,7 @@ class Round:
         indexes = reads.those_touched(self.touched)
         found = self._restricted.get(indexes)
         if found is None:
+            self.need()
             rows = self.touched.rows_of(*indexes)
             if self._kinds >= _KINDS or 2 * len(rows) > len(self.rows):
                 found = self._everything()
@@ -145,6 +174,7 @@ class Round:
     def horizon(self, timing: Timing) -> int | None:
         """See ``horizon``; once for all rules of one timing."""
         if timing not in self._horizons:
+            self.need()
             self._horizons[timing] = horizon(self.audience, timing, self.now_us)
         return self._horizons[timing]
 
@@ -159,6 +189,7 @@ class Round:
         Raises:
             HeadcountError: it can't be bound (any more).
         """
+        self.need()
         when = self._timing(rule, parameters) if known is None else known
         end = self.horizon(when)
         at = LAST_US if end is None else end
@@ -246,7 +277,16 @@ class Maintained:
         Raises:
             HeadcountError: the rule can't be bound any more, as when a segment that it uses was
                 deleted; the members stay, and the next update looks at everyone.
+            Late: something was written since the round began; nothing changed.
         """
+        before = self.bound
+        try:
+            return self._updated(round)
+        except Late:
+            self.bound = before
+            raise
+
+    def _updated(self, round: Round) -> Delta:
         old, self.bound = self.bound, None
         if old is None or old.is_redefined(round.touched):
             self.bound = round.bind(self.rule, self.parameters)
@@ -297,6 +337,7 @@ class Maintained:
 
     def _whole(self, round: Round) -> Delta:
         assert self.bound is not None
+        round.need()
         found = evaluate(round.audience, self.bound.node, self.bound.segments)
         old, self.members = self._members, found
         return Delta(found - old, old - found)

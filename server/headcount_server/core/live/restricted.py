@@ -6,7 +6,7 @@ thousand rules cost little more than their different conditions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
@@ -49,6 +49,14 @@ class Restricted:
         self._places = Places(self.base)
         self._few = Few(audience, self._places, asked)
         self._known: dict[Node, int] = {}
+
+    def capture(self) -> Iterator[None]:
+        """Reads what is expected to be asked, in steps; the audience is not to change meanwhile."""
+        yield from self._few.capture()
+
+    def freeze(self) -> None:
+        """The audience may change from now on: what wasn't read is ``Late``, the rest as it was."""
+        self._few.freeze()
 
     def among(self, node: Node, segments: Mapping[str, Node]) -> BitMap:
         """Those of the rows that a bound rule denotes; not to be modified.
