@@ -32,7 +32,7 @@ from headcount_server.limits import Limits
 
 PACES_S = (0.1, 1.0, 10.0, 60.0)  # a watch's rule is looked at this often at most, by its interval
 _SLICE_S = 0.001  # of a round, before others get their turn
-_REST = 0.5  # of the time that a round took, before the next one
+_REST = 0.2  # of the time that a round took, before the next one
 _CLOCK_S = 1.0  # after that the clock is looked at again, where it is set or the machine slept
 _log = logging.getLogger(__name__)
 
