@@ -104,11 +104,11 @@ def test_a_rule_among_some_rows_is_the_rule_and_the_rows(
     rows = sorted(everyone)
     others = [optimise(ask.bind(parse(other))) for other in (*BEHAVIOUR[:3], "did click")]
     for some in (everyone, BitMap(rows[::2]), BitMap(rows[1::3]), BitMap(rows[:1]), BitMap()):
-        assert Restricted(audience, some).rows(node, {}) == members & some
+        assert Restricted(audience, some).among(node, {}) == members & some
         gathered = Restricted(audience, some)
         for other in others:
-            assert gathered.rows(other, {}) == ask.rows(other) & some
-        assert gathered.rows(node, {}) == members & some
+            assert gathered.among(other, {}) == ask.rows(other) & some
+        assert gathered.among(node, {}) == members & some
 
 
 def test_equal_answers_on_both_sides_of_what_is_few(told: Told) -> None:
@@ -120,4 +120,4 @@ def test_equal_answers_on_both_sides_of_what_is_few(told: Told) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(few, "_FEW", most)
             patch.setattr(maintained, "_FEW", most)
-            assert Restricted(audience, audience.everyone).rows(node, {}) == ask.rows(node)
+            assert Restricted(audience, audience.everyone).among(node, {}) == ask.rows(node)
