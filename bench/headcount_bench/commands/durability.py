@@ -29,12 +29,14 @@ from headcount_bench.workload.dataset import open_dataset
               help="How often the heaviest query is asked.")  # fmt: skip
 @click.option("--writes/--no-writes", default=True, show_default=True,
               help="Whether to measure durable writes.")  # fmt: skip
+@click.option("--prepared", type=click.Path(path_type=Path),
+              help="Data directory of these files; made where it is missing.")  # fmt: skip
 @click.option("--work", type=click.Path(path_type=Path), help="Where data directories are made.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of tables.")
 @click.option("--out", type=click.Path(path_type=Path), help="Add the JSON lines to this file too.")
 def durability(
     data: Path | None, duration: float, subscribers: int, repeats: int, writes: bool,
-    work: Path | None, as_json: bool, out: Path | None,
+    prepared: Path | None, work: Path | None, as_json: bool, out: Path | None,
 ) -> None:  # fmt: skip
     """Durable writes under each --sync; snapshots, stalls and recovery of generated files.
 
@@ -52,7 +54,7 @@ def durability(
         if writes:
             measure_writes(run, Path(directory), subscribers, duration)
         if found is not None:
-            measure_large(run, found, Path(directory), repeats)
+            measure_large(run, found, Path(directory), repeats, prepared)
     lines = _lines(run)
     if out is not None:
         append(out, lines)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import shutil
 import signal
 import time
@@ -108,7 +109,9 @@ def measure_writes(run: Run, directory: Path, people: int, duration_s: float) ->
         shutil.rmtree(data)
 
 
-def measure_large(run: Run, found: Dataset, directory: Path, repeats: int) -> None:
+def measure_large(
+    run: Run, found: Dataset, directory: Path, repeats: int, prepared: Path | None = None
+) -> None:
     """Recovery from a snapshot of generated files, snapshots and stalls beside reads.
 
     Args:
@@ -116,9 +119,15 @@ def measure_large(run: Run, found: Dataset, directory: Path, repeats: int) -> No
         found: the files.
         directory: empty; the data directory is made in it.
         repeats: of the heaviest query.
+        prepared: a data directory of these files, made where it is missing; left as it is.
     """
     data = directory / "large"
-    prepare(found.directory, data)
+    if prepared is None:
+        prepare(found.directory, data)
+    else:
+        if not prepared.exists():
+            prepare(found.directory, prepared)
+        shutil.copytree(prepared, data, copy_function=_linked)  # files of snapshots never change
     with serving(data, _NO_SNAPSHOTS) as server:
         run.recoveries.append(_recovery("snapshot", server))
         with Client(server.address, timeout_s=600) as client:
@@ -157,6 +166,7 @@ async def _stalls(run: Run, server: Server, client: Client, repeats: int) -> Non
     for beside, work in (
         ("nothing", lambda: time.sleep(5)),
         ("bulk load: upserts of 50,000 rows", bulk),
+        ("nothing, after the load", lambda: time.sleep(5)),
         ("snapshot of what changed", lambda: snapshot("after the bulk load")),
         ("BatchCount of 1,000 rules", heaviest),
     ):
@@ -202,6 +212,13 @@ def _recovery(what: str, server: Server) -> Recovery:
         sum(one.subscriber_count for one in audiences),
         status.resident_bytes,
     )
+
+
+def _linked(old: str, new: str) -> None:
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copy2(old, new)
 
 
 def _kill(server: Server) -> None:

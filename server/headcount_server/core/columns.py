@@ -10,6 +10,7 @@ it was taken from, which copies a page before it first changes it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,18 @@ def by_block(rows: NDArray[np.uint32]) -> Iterator[tuple[int, slice | NDArray[np
     for i, block in enumerate(firsts):
         start, stop = bounds[i], bounds[i + 1]
         yield block, slice(start, stop) if order is None else order[start:stop]
+
+
+def by_block_ascending(rows: NDArray[np.uint32]) -> Iterator[tuple[int, slice]]:
+    """As ``by_block`` of ascending rows. O(blocks log n), however many rows there are."""
+    if not len(rows):
+        return
+    first, last = int(rows[0]) >> 16, int(rows[-1]) >> 16
+    starts = np.arange(first, last + 1, dtype=np.uint32) << np.uint32(16)
+    bounds = [*rows.searchsorted(starts).tolist(), len(rows)]
+    for block, (start, stop) in enumerate(pairwise(bounds), first):
+        if stop > start:
+            yield block, slice(start, stop)
 
 
 class _Page:

@@ -316,7 +316,7 @@ class SnapshotWriter:
 
     def add(self, audience: AudienceEntry, parts: Iterable[EncodedPart]) -> None:
         """Writes an audience, of whose entry the files are still missing. O(bytes)."""
-        written = tuple(self._write(part, self._file(part.part)) for part in parts)
+        written = tuple(self._write_and_let_go(part, self._file(part.part)) for part in parts)
         self._append(replace(audience, files=written))
 
     def add_common(self, parts: Iterable[EncodedPart]) -> None:
@@ -353,6 +353,12 @@ class SnapshotWriter:
     def _file(self, part: str) -> str:
         """A file's name: numbered, as audiences may differ in the case of letters alone."""
         return f"{len(self._manifest.audiences) + 1:04d}.{part}"
+
+    def _write_and_let_go(self, part: EncodedPart, name: str) -> FileEntry:
+        entry = self._write(part, name)
+        while part.pieces:  # one by one: freed at once, hundreds of MiB hold everybody up
+            part.pieces.pop()
+        return entry
 
     def _write(self, part: EncodedPart, name: str) -> FileEntry:
         size = sum(map(len, part.pieces))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from headcount_server.core.columns import Column, by_block
+from headcount_server.core.columns import Column, by_block, by_block_ascending
 from headcount_server.errors import DataLoss
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,6 +125,26 @@ def test_nan_is_a_possible_fill() -> None:
     assert np.isnan(column.get(6))
     assert column.get(5) == 0.0
     assert np.isnan(Column.load(column.dump()).get(6))
+
+
+@given(st.sets(row, max_size=40))
+def test_ascending_rows_fall_into_the_same_blocks_by_search(rows: set[int]) -> None:
+    ascending = np.array(sorted(rows), np.uint32)
+    assert list(by_block_ascending(ascending)) == [
+        (block, slice(index.start, index.stop) if isinstance(index, slice) else index)
+        for block, index in by_block(ascending)
+    ]
+
+
+@given(st.dictionaries(row, st.integers(1, 5), max_size=40))
+def test_a_column_tells_who_stores_something(values: dict[int, int]) -> None:
+    column = Column(np.int64)
+    put(column, values)
+    assert list(column.rows()) == sorted(values)
+    put(column, dict.fromkeys(list(values)[::2], 0))
+    assert list(column.rows()) == sorted(list(values)[1::2])
+    loaded = Column.load(column.dump())
+    assert loaded.rows() == column.rows()
 
 
 def test_by_block_keeps_the_order_within_a_block() -> None:

@@ -107,6 +107,15 @@ def test_files_that_did_not_change_are_not_written_again(store, files):
     assert revisions(store, manifest) == {"shop": 2}
 
 
+def test_what_was_written_is_let_go(store):
+    writer = store.begin("a", 1)
+    encoded = list(encode_parts(parts(1).items()))
+    assert all(part.pieces for part in encoded)
+    writer.add(entry("shop", 1), encoded)
+    assert not any(part.pieces for part in encoded)
+    assert revisions(store, writer.commit()) == {"shop": 1}
+
+
 def test_an_audience_that_did_not_change_is_carried_over(store, files):
     take(store, "a", 1, ("cafe", "shop"))
     files.written.clear()

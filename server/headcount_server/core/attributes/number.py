@@ -31,7 +31,7 @@ from headcount_server.core.attributes.postings import (
     toggled,
 )
 from headcount_server.core.calendar import Calendar
-from headcount_server.core.columns import Column, by_block
+from headcount_server.core.columns import Column, by_block_ascending
 from headcount_server.core.schema import AttributeSchema, AttributeType
 from headcount_server.core.steps import Steps, finish
 from headcount_server.core.values import ValueColumn
@@ -354,7 +354,7 @@ class NumberIndex(AttributeIndex):
         edges = bins.choose_edges(self._values.take(rows[:: bins.sample_step(len(rows))]))
         yield
         grouping = Grouping(len(edges))
-        for _, at in by_block(rows):
+        for _, at in by_block_ascending(rows):
             some = rows[at]
             grouping.add(bins.slots_of(edges, self._values.take(some)), some)
             yield
