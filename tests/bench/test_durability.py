@@ -36,7 +36,7 @@ def test_all_that_is_measured_is_told(data: Dataset, tmp_path: Path) -> None:
     manifest = data.manifest
     assert (snapshot["subscribers"], snapshot["events"]) == (manifest.subscribers, manifest.events)
     assert both["subscribers"] > snapshot["subscribers"]
-    assert [line["reads"] > 0 for line in lines if line["result"] == "stall"] == [True] * 4
+    assert [line["reads"] > 0 for line in lines if line["result"] == "stall"] == [True] * 5
     (taken,) = [line for line in lines if line["result"] == "snapshot"]
     assert taken["bytes"] > 0
     assert not any((tmp_path / "work").iterdir())
