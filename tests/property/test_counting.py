@@ -100,7 +100,8 @@ def test_what_is_kept_is_unmade_by_writes(node, data):
         letters = [data.draw(st.sampled_from(LETTERS)) for _ in keys]
         column = ValueColumn(AttributeType.KEYWORD, letters, np.ones(len(keys), bool))
         values = (AttributeValues("letter", column),) if data.draw(st.booleans()) else ()
-        AUDIENCE.upsert(UpsertSubscribers("a", keys.astype(np.int64), values, 0))
+        command = UpsertSubscribers("a", keys.astype(np.int64), values, 0)
+        finish(AUDIENCE.upserting(command))()
 
 
 @given(st.lists(st.tuples(st.integers(0, 1_000), st.booleans()), max_size=6), st.booleans())
