@@ -92,14 +92,14 @@ def test_a_connection_has_no_more_calls_under_way_than_its_limit():
         async def run():
             (channel,) = channels(server.address, 1)
             stub = query_service_pb2_grpc.QueryServiceStub(channel)
-            streams = [stub.CountStream() for _ in range(3)]
             question = query_service_pb2.CountStreamRequest(
                 audience="a", rule_text="everyone", slot=1, sequence=1
             )
-            first, second, third = streams
+            first, second = stub.CountStream(), stub.CountStream()
             for stream in (first, second):
                 await stream.write(question)
                 assert (await stream.read()).slot == 1
+            third = stub.CountStream()
             waiting = asyncio.ensure_future(third.write(question))
             reading = asyncio.ensure_future(third.read())
             await first.done_writing()

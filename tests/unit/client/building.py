@@ -6,6 +6,7 @@ from typing import Any
 
 from headcount_client import rules as b
 from headcount_server.core.rules import tree as t
+from hypothesis import assume
 
 _OPERATORS = {
     t.Operator.EQUAL: lambda left, right: left == right,
@@ -97,6 +98,7 @@ def _behaviour(rule: t.Rule) -> b.Expression:
             made = made.where(built(rule.where)) if rule.where else made
             return _compared(_windowed(made, rule.window), rule.test)
         case t.Favourite():
+            assume(not isinstance(rule.test, t.InWindow))  # a builder's window is never its test
             made = b.favourite(rule.event, rule.dimension)
             made = made.where(built(rule.where)) if rule.where else made
             return _tested(_windowed(made, rule.window), rule.test)
