@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-crash check lint types stubs format clean
+.PHONY: help demo test test-random test-crash check lint types stubs format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,9 @@ demo: $(STAMP) ## a server with made-up data, and questions to it; ONCE=1 ends b
 
 test: $(STAMP) ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+test-random: $(STAMP) ## property tests with other examples than last time
+	$(BIN)/python -m pytest -n auto --dist loadgroup --hypothesis-profile=random tests/property tests/oracle tests/unit
 
 test-crash: $(STAMP) ## disks that fail at every call, and a server killed 200 times
 	HEADCOUNT_CRASH_STEP=1 HEADCOUNT_KILLS=200 $(BIN)/python -m pytest -n auto tests/crash

@@ -29,6 +29,9 @@ def read(text, limits=DEFAULT_LIMITS):
 @example('country in (((("DE"))))')
 @example("all of ((((everyone)), nobody))")
 @example("((((((")
+@example("((()))")
+@example("((((not))))")
+@example("((((everyone and))))")
 @example("(((((everyone))")
 @example("x matches #c\n /((((((/ and ((((everyone))))")
 def test_a_text_is_read_the_same_with_its_idle_parentheses_left_out(text):
@@ -54,7 +57,7 @@ def test_what_is_refused_for_its_depth_is_no_rule_within_the_limit(text):
 def test_idle_parentheses_are_left_out(monkeypatch):
     monkeypatch.setattr(nesting, "FEW", 0)
     assert nesting.thinned("((((everyone)))) or (nobody)", DEFAULT_LIMITS) == (
-        "((  everyone  )) or (nobody)"
+        "(( (everyone) )) or (nobody)"
     )
     assert nesting.thinned("((((everyone", DEFAULT_LIMITS) == "((  everyone"
 

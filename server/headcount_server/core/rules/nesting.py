@@ -2,8 +2,8 @@
 
 What is too deep is refused, what is idle is left out. Parentheses around a rule count nothing, but
 each costs the parser as much as any token. Of those that stand directly inside each other only the
-outer two are needed for the tree, its spans and every error; the others are replaced by spaces, so
-that all places stay.
+outer two and the innermost are needed for the tree, its spans and every error; the others are
+replaced by spaces, so that all places stay.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from headcount_server.errors import LimitExceeded, Violation
 from headcount_server.limits import Limits
 
 FEW = 2_000  # parentheses and negations that need no care: they take the parser 20 ms
-_KEPT = 2  # of parentheses directly inside each other: one would let a list have too many
+_KEPT = 2  # outer ones directly inside each other: one would let a list have too many
 _BLANK = r"(?:\s|\#[^\n]*(?:\n|\Z))"
 _TOKEN = re.compile(
     rf"""  (?P<open>\() | (?P<close>\))
@@ -76,10 +76,13 @@ class _Scan:
         return self._without(self._idle())
 
     def _idle(self) -> list[int]:
-        """Places of parentheses that have _KEPT others directly around them."""
+        """Places of parentheses that have _KEPT others directly around them.
+
+        A pair has one directly inside too: what the innermost holds may end too early, at its end.
+        """
         idle: list[int] = []
         for opened, closed in self._partner.items():
-            if all(self._partner.get(opened - i) == closed + i for i in range(1, _KEPT + 1)):
+            if all(self._partner.get(opened - i) == closed + i for i in (-1, *range(1, _KEPT + 1))):
                 idle += (opened, closed)
         unclosed = {opened for opened, _ in self._open}
         for opened, _ in self._open:
