@@ -58,15 +58,47 @@ async def tick(writer: Writer) -> int:
 async def keep_ticking(writer: Writer) -> None:
     """Ticks at once, and as soon as anybody is due; until it is cancelled."""
     refused = ""
+    standing: set[tuple[str, str]] = set()
     while True:
         try:
             await tick(writer)
             refused = ""
+            standing = tell_standing(writer.audiences(), standing)
         except HeadcountError as error:  # read-only, or an audience just deleted
             if error.message != refused:
                 _log.warning("time passes later for histories and retention: %s", error.message)
             refused = error.message
         await asyncio.sleep(_wait_s(writer))
+
+
+def tell_standing(
+    audiences: Sequence[Audience], before: set[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Logs which histories stand still, and which go on again; those that stand still.
+
+    A history does while its segment's rule can't be bound, as where events that it needs were
+    folded. It goes on with the first write or instant at which the rule can be bound again.
+
+    Args:
+        audiences: all there are.
+        before: audience and segment of those that stood still when this was called last.
+    """
+    standing = {
+        (audience.name, segment)
+        for audience in audiences
+        for segment, history in audience.histories.items()
+        if history.maintained.bound is None
+    }
+    for audience, segment in sorted(standing - before):
+        _log.warning(
+            'the history of segment "%s" of audience "%s" stands still: its rule can\'t be answered'
+            " any more; counting the segment says why",
+            segment, audience,
+        )  # fmt: skip
+    there = {(audience.name, segment) for audience in audiences for segment in audience.histories}
+    for audience, segment in sorted((before - standing) & there):
+        _log.warning('the history of segment "%s" of audience "%s" goes on', segment, audience)
+    return standing
 
 
 def _folds(writer: Writer) -> list[FoldEvents]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 
+import pytest
 from headcount_server.core.commands import CreateAudience, CreateSegment, UpsertSubscribers
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.state import State
 from headcount_server.engine.engine import Engine
-from headcount_server.engine.ticks import tick
+from headcount_server.engine.ticks import tell_standing, tick
 
 from tests.strategies.settings import HOUR, STRING_SCHEMA
 
@@ -91,6 +93,31 @@ def test_events_are_folded_at_the_start_and_after_each_midnight_of_the_zone() ->
         clock.now += 1
         await engine.reached("a", 3, deadline_s=10)
         assert engine.audience("a").kept_from == {"open": today - 6}
+        await engine.close()
+
+    asyncio.run(story())
+
+
+def test_a_history_that_stands_still_is_told_once_and_so_is_that_it_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        engine = await served(Hands())
+        audiences = engine.audiences()
+        maintained = engine.audience("a").histories["new"].maintained
+        with caplog.at_level(logging.WARNING, "headcount_server.engine.ticks"):
+            standing = tell_standing(audiences, set())
+            assert not standing
+            bound, maintained.bound = maintained.bound, None
+            for _ in range(2):
+                standing = tell_standing(audiences, standing)
+            assert standing == {("a", "new")}
+            maintained.bound = bound
+            assert not tell_standing(audiences, standing)
+        told = [record.getMessage() for record in caplog.records]
+        assert len(told) == 2
+        assert "stands still" in told[0]
+        assert told[1] == 'the history of segment "new" of audience "a" goes on'
         await engine.close()
 
     asyncio.run(story())
