@@ -18,6 +18,7 @@ COMMANDS = {  # name: what it does, for the list of commands
     "load": "Open-loop load on a server over gRPC, with writes streaming in.",
     "growth": "The same at several sizes, each in a process of its own.",
     "durability": "Durable writes, snapshots beside reads, and recovery.",
+    "stalls": "Cheap reads beside heavy questions, bulk loads and a snapshot.",
     "plan": "Memory, disk, start-up time and throughput to expect of a schema and sizes.",
     "counts": "Counts over gRPC of a server of its own with made-up data.",
     "watches": "What watches cost while events stream in, and how fast a change is told.",

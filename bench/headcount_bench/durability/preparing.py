@@ -5,6 +5,8 @@ Run as ``python -m headcount_bench.durability.preparing DATA DIRECTORY``.
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +31,33 @@ def prepare(data: Path, directory: Path) -> None:
     command = [sys.executable, "-m", __name__, str(data), str(directory)]
     if subprocess.run(command, check=False).returncode:
         raise BenchFault(f"{data} couldn't be loaded", FAILED)
+
+
+def made_or_copied(data: Path, directory: Path, prepared: Path | None) -> None:
+    """Makes such a data directory, or copies one.
+
+    Args:
+        data: the generated files.
+        directory: is made.
+        prepared: a data directory of these files, made where it is missing; left as it is.
+            None: there is none, and none is kept.
+
+    Raises:
+        BenchFault: it couldn't be made.
+    """
+    if prepared is None:
+        prepare(data, directory)
+        return
+    if not prepared.exists():
+        prepare(data, prepared)
+    shutil.copytree(prepared, directory, copy_function=_linked)  # files of snapshots never change
+
+
+def _linked(old: str, new: str) -> None:
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copy2(old, new)
 
 
 def main(data: Path, directory: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import shutil
 import signal
 import time
@@ -18,8 +17,7 @@ import psutil
 from headcount.v1 import ingest_service_pb2, query_service_pb2
 from headcount_client.client import Client
 
-from headcount_bench.durability.preparing import prepare
-from headcount_bench.durability.stalls import Stall, reads_beside
+from headcount_bench.durability.preparing import made_or_copied
 from headcount_bench.durability.writing import (
     AUDIENCE,
     SCHEMA,
@@ -27,6 +25,7 @@ from headcount_bench.durability.writing import (
     key_of,
     written,
 )
+from headcount_bench.load.beside import Stall, reads_beside
 from headcount_bench.serving import Server, serving
 from headcount_bench.workload import dataset
 from headcount_bench.workload.dataset import AS_OF, Dataset
@@ -122,12 +121,7 @@ def measure_large(
         prepared: a data directory of these files, made where it is missing; left as it is.
     """
     data = directory / "large"
-    if prepared is None:
-        prepare(found.directory, data)
-    else:
-        if not prepared.exists():
-            prepare(found.directory, prepared)
-        shutil.copytree(prepared, data, copy_function=_linked)  # files of snapshots never change
+    made_or_copied(found.directory, data, prepared)
     with serving(data, _NO_SNAPSHOTS) as server:
         run.recoveries.append(_recovery("snapshot", server))
         with Client(server.address, timeout_s=600) as client:
@@ -171,7 +165,7 @@ async def _stalls(run: Run, server: Server, client: Client, repeats: int) -> Non
         ("BatchCount of 1,000 rules", heaviest),
     ):
         beside_it = await reads_beside(
-            server.address, request, beside, functools.partial(asyncio.to_thread, work)
+            server.address, [request], beside, functools.partial(asyncio.to_thread, work)
         )
         run.stalls.append(beside_it)
 
@@ -212,13 +206,6 @@ def _recovery(what: str, server: Server) -> Recovery:
         sum(one.subscriber_count for one in audiences),
         status.resident_bytes,
     )
-
-
-def _linked(old: str, new: str) -> None:
-    try:
-        os.link(old, new)
-    except OSError:
-        shutil.copy2(old, new)
 
 
 def _kill(server: Server) -> None:

@@ -10,6 +10,7 @@ PER_PERSON = ("s07", "s08", "s12")  # counts per person, sums, a breakdown: 5 ms
 BOUNDLESS = ("s13", "x1", "x2", "x3")  # none is set for these
 MEMORY_BYTES = 3 << 30
 START_S = 10
+STALL_MS = 20  # p99 of reads beside anything heavy
 SUBSCRIBERS_PER_S = 150_000
 EVENTS_PER_S = 1_000_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -35,15 +35,20 @@ class Stall:
 
 
 async def reads_beside(
-    address: str, request: pb.CountRequest, beside: str, run: Callable[[], Awaitable[object]]
+    address: str,
+    requests: Sequence[pb.CountRequest],
+    beside: str,
+    run: Callable[[], Awaitable[object]],
+    rate: float = RATE,
 ) -> Stall:
-    """Asks a question over and over until ``run`` has returned."""
+    """Asks questions in turn, ``rate`` a second, until ``run`` has returned."""
     reads = Recorded()
     async with grpc.aio.insecure_channel(address, OPTIONS) as channel:
-        send = unary(channel, [request])
-        await send(0)
+        send = unary(channel, requests)
+        for number in range(len(requests)):
+            await send(number)
         begin = time.perf_counter()
-        pace = Pace(RATE, _LONGEST_S, begin)
+        pace = Pace(rate, _LONGEST_S, begin)
         workers = [asyncio.create_task(work(send, pace, reads)) for _ in range(_WORKERS)]
         try:
             await run()
