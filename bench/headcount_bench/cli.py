@@ -16,6 +16,7 @@ COMMANDS = {  # name: what it does, for the list of commands
     "generate": "Make up subscribers and a year of their events, as Parquet files.",
     "engine": "Load them in this process, and ask the standard questions.",
     "load": "Open-loop load on a server over gRPC, with writes streaming in.",
+    "overload": "More callers than a server takes: answers, refusals, health.",
     "growth": "The same at several sizes, each in a process of its own.",
     "durability": "Durable writes, snapshots beside reads, and recovery.",
     "stalls": "Cheap reads beside heavy questions, bulk loads and a snapshot.",

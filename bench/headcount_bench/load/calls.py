@@ -25,13 +25,17 @@ class Mode(Enum):
     STREAM = "stream"
 
 
-def unary(channel: grpc.aio.Channel, requests: Sequence[pb.CountRequest]) -> Send:
+def unary(
+    channel: grpc.aio.Channel,
+    requests: Sequence[pb.CountRequest],
+    deadline_s: float | None = None,
+) -> Send:
     """``Count`` of one rule after the other; the requests are encoded once."""
     encoded = [request.SerializeToString() for request in requests]
     call: Any = channel.unary_unary(f"{_SERVICE}/Count")
 
     async def send(number: int) -> None:
-        await call(encoded[number % len(encoded)])
+        await call(encoded[number % len(encoded)], timeout=deadline_s)
 
     return send
 
