@@ -201,12 +201,12 @@ class Engine:
                 revision=str(now),
             ) from None
 
-    def watch(self, audience: Audience, watched: Watched) -> WatchStream:
+    def watch(self, audience: str, watched: Watched) -> WatchStream:
         """A stream of counts that move by themselves; see ``interface.Engine``."""
         self._check_recovered()
         if self.stop_requested.is_set() or self._state is EngineState.DRAINING:
             raise Unavailable("the server is shutting down")
-        return self._watches.open(audience, watched)
+        return self._watches.open(self.audience(audience), watched)
 
     @asynccontextmanager
     async def still(self) -> AsyncGenerator[None, None]:

@@ -168,10 +168,11 @@ class Engine(Protocol):
         """
         ...
 
-    def watch(self, audience: Audience, watched: Watched) -> WatchStream:
+    def watch(self, audience: str, watched: Watched) -> WatchStream:
         """A stream of counts that move by themselves; it has to be iterated or closed.
 
         Raises:
+            NotFound: no audience of that name.
             Overloaded: past a limit of watches, which is named.
             Unavailable: recovering or shutting down.
         """

@@ -57,7 +57,7 @@ class WatchCalls(PlanningCalls):
         watched = Watched(
             rules, ask.parameters, ask.within, interval_s, request.members, call.client
         )
-        stream = self._engine.watch(ask.audience, watched)
+        stream = self._engine.watch(ask.audience.name, watched)
         key_type = ask.audience.schema.key
         async with aclosing(stream.updates()) as updates:
             async for update in updates:

@@ -1,8 +1,9 @@
 """Rows of look-ups are kept from the second ask on, for one version of their index, in a budget."""
 
 from headcount_server.core.plan.evaluate import Evaluation
-from headcount_server.core.plan.lookup_cache import LookupCache, stamp_of
+from headcount_server.core.plan.lookup_cache import LookupCache
 from headcount_server.core.plan.nodes import AtLeast, IsTrue, Not, NumberRange, Or
+from headcount_server.core.plan.stamps import stamp_of
 from pyroaring import BitMap
 
 from tests.property.world import World

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +24,8 @@ from headcount_server.core.plan.nodes import (
     NumberRange,
     TextMatch,
 )
+from headcount_server.core.view import AudienceView
 from headcount_server.limits import INT64_MAX, INT64_MIN
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
 
 Integers = NDArray[np.int64]
 Ats = NDArray[np.integer]
@@ -47,7 +44,7 @@ class Few:
     """
 
     def __init__(
-        self, audience: Audience, places: Places, asked: AskedOfEvents | None = None
+        self, audience: AudienceView, places: Places, asked: AskedOfEvents | None = None
     ) -> None:
         self._audience = audience
         self._places = places

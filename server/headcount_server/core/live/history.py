@@ -8,7 +8,7 @@ for ``days`` days; erasing a person removes their moves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pyroaring import BitMap
@@ -21,10 +21,8 @@ from headcount_server.core.live.sizes import Sizes
 from headcount_server.core.plan.event_nodes import DidAtLeast, Source, Span
 from headcount_server.core.rules.tree import Move, Rule
 from headcount_server.core.schema import EventSchema
+from headcount_server.core.view import AudienceView
 from headcount_server.errors import DataLoss, HeadcountError
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
 
 
 class SegmentHistory:
@@ -45,7 +43,7 @@ class SegmentHistory:
     """
 
     def __init__(
-        self, audience: Audience, rule: Rule, days: int, number: int, start_us: int
+        self, audience: AudienceView, rule: Rule, days: int, number: int, start_us: int
     ) -> None:
         self.maintained = Maintained(rule)
         self.days = days
@@ -152,7 +150,7 @@ class SegmentHistory:
 
     @classmethod
     def load(
-        cls, audience: Audience, rule: Rule, days: int, parts: Mapping[str, Any]
+        cls, audience: AudienceView, rule: Rule, days: int, parts: Mapping[str, Any]
     ) -> SegmentHistory:
         """What ``dumped`` gave; ``resume`` follows when the whole audience is loaded.
 

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from headcount_server.core.attributes.number import NumberIndex
 from headcount_server.core.calendar import LAST_US
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.tree import Rule, Unit, Value, ValueList, children, walk
 from headcount_server.core.schema import Schema
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
+from headcount_server.core.view import AudienceView
 
 Parameters = Mapping[str, Value | ValueList]
 
@@ -50,7 +47,7 @@ class Timing:
     segments: tuple[str, ...]
 
 
-def horizon(audience: Audience, timing: Timing, now_us: int) -> int | None:
+def horizon(audience: AudienceView, timing: Timing, now_us: int) -> int | None:
     """The last instant, ``now_us`` or later, up to which a rule's set stays as it is at ``now_us``.
 
     None where only a write can change it; such a rule is bound at ``LAST_US``. O(1) for each index
@@ -219,7 +216,7 @@ def _before(instant: int | None) -> int | None:
     return None if instant is None else instant - 1
 
 
-def _times(audience: Audience, attribute: str) -> NumberIndex:
+def _times(audience: AudienceView, attribute: str) -> NumberIndex:
     index = audience.index(attribute)
     assert isinstance(index, NumberIndex)
     return index

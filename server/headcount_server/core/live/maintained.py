@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
@@ -24,10 +23,8 @@ from headcount_server.core.plan.nodes import Node
 from headcount_server.core.plan.rewrites import optimise
 from headcount_server.core.query.ask import binder
 from headcount_server.core.rules.tree import Rule
+from headcount_server.core.view import AudienceView
 from headcount_server.limits import DEFAULT_LIMITS, Limits
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
 
 _FEW = 1_024  # touched rows that are always looked at alone
 _SHARE = 8  # … and so are more of them, up to one of so many subscribers
@@ -96,7 +93,7 @@ class Round:
 
     def __init__(
         self,
-        audience: Audience,
+        audience: AudienceView,
         now_us: int,
         touched: Touched,
         limits: Limits = DEFAULT_LIMITS,

@@ -7,7 +7,6 @@ thousand rules cost little more than their different conditions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
@@ -18,9 +17,7 @@ from headcount_server.core.live.places import Places
 from headcount_server.core.live.reads import leaves
 from headcount_server.core.plan.nodes import And, AtLeast, InSegment, Node, Not, Or, Scored
 from headcount_server.core.plan.scores import scored
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
+from headcount_server.core.view import AudienceView
 
 
 class Restricted:
@@ -42,7 +39,7 @@ class Restricted:
     """
 
     def __init__(
-        self, audience: Audience, rows: BitMap, asked: AskedOfEvents | None = None
+        self, audience: AudienceView, rows: BitMap, asked: AskedOfEvents | None = None
     ) -> None:
         self.rows = rows
         self.base = rows & audience.everyone

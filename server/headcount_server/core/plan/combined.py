@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
@@ -23,13 +22,11 @@ from headcount_server.core.plan.nodes import (
     TextMatch,
 )
 from headcount_server.core.plan.words import Combined, Kind
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
+from headcount_server.core.view import AudienceView
 
 
 def combined(
-    audience: Audience,
+    audience: AudienceView,
     node: Node,
     kept: Callable[[Node], BitMap | None],
     pieces_of: Callable[[Node], Pieces],

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
@@ -19,7 +18,6 @@ from headcount_server.core.attributes.pieces import Pieces
 from headcount_server.core.plan.combined import combined
 from headcount_server.core.plan.intersect import Operand, Unbuilt, in_order
 from headcount_server.core.plan.lookup import costs_by_the_row, is_a_sum, look_up, pieces_of
-from headcount_server.core.plan.lookup_cache import stamp_of
 from headcount_server.core.plan.nodes import (
     All,
     And,
@@ -33,16 +31,14 @@ from headcount_server.core.plan.nodes import (
 )
 from headcount_server.core.plan.rewrites import optimise
 from headcount_server.core.plan.scores import scored
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
-
+from headcount_server.core.plan.stamps import stamp_of
+from headcount_server.core.view import AudienceView
 
 Segments = Mapping[str, Node]
 NO_SEGMENTS: Segments = MappingProxyType({})
 
 
-def evaluate(audience: Audience, node: Node, segments: Segments = NO_SEGMENTS) -> BitMap:
+def evaluate(audience: AudienceView, node: Node, segments: Segments = NO_SEGMENTS) -> BitMap:
     """The rows that a bound rule denotes; not to be modified.
 
     Args:
@@ -53,7 +49,7 @@ def evaluate(audience: Audience, node: Node, segments: Segments = NO_SEGMENTS) -
     return Evaluation(audience, segments).rows(node)
 
 
-def plain(audience: Audience, node: Node, segments: Segments = NO_SEGMENTS) -> BitMap:
+def plain(audience: AudienceView, node: Node, segments: Segments = NO_SEGMENTS) -> BitMap:
     """The same by definition: the oracle of every optimisation."""
     if isinstance(node, Not):
         return audience.everyone - plain(audience, node.node, segments)
@@ -89,7 +85,7 @@ class Evaluation:
     Only for as long as the audience doesn't change.
     """
 
-    def __init__(self, audience: Audience, segments: Segments = NO_SEGMENTS) -> None:
+    def __init__(self, audience: AudienceView, segments: Segments = NO_SEGMENTS) -> None:
         self._audience = audience
         self._segments = segments
         self._known: dict[Node, BitMap] = {}

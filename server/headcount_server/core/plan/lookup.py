@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,15 +44,13 @@ from headcount_server.core.plan.nodes import (
 )
 from headcount_server.core.schema import KeyType
 from headcount_server.core.texts import OneOf, TextTest
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
+from headcount_server.core.view import AudienceView
 
 _FEW = 4  # with fewer than a quarter of the keys in question they are read one by one
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")  # the decimal text of a 64-bit integer
 
 
-def look_up(audience: Audience, leaf: Leaf, within: BitMap | None = None) -> BitMap:
+def look_up(audience: AudienceView, leaf: Leaf, within: BitMap | None = None) -> BitMap:
     """The rows of a leaf; not to be modified.
 
     Args:
@@ -97,7 +94,7 @@ def look_up(audience: Audience, leaf: Leaf, within: BitMap | None = None) -> Bit
     return bitmaps.EMPTY
 
 
-def is_a_sum(audience: Audience, node: Node) -> bool:
+def is_a_sum(audience: AudienceView, node: Node) -> bool:
     """Whether ``pieces_of`` knows a look-up as a sum of bitmaps."""
     if isinstance(node, TextMatch) and node.attribute != "key":
         return isinstance(audience.attributes[node.attribute], KeywordIndex)
@@ -106,7 +103,7 @@ def is_a_sum(audience: Audience, node: Node) -> bool:
     return isinstance(node, NumberRange)
 
 
-def pieces_of(audience: Audience, node: Node) -> Pieces:
+def pieces_of(audience: AudienceView, node: Node) -> Pieces:
     """The rows of a look-up that ``is_a_sum``."""
     if isinstance(node, TextMatch):
         index = audience.attributes[node.attribute]
@@ -120,7 +117,7 @@ def pieces_of(audience: Audience, node: Node) -> Pieces:
     return index.range_pieces(node.low, node.high)
 
 
-def costs_by_the_row(audience: Audience, node: Node) -> bool:
+def costs_by_the_row(audience: AudienceView, node: Node) -> bool:
     """Whether a look-up is cheaper among few rows, so that it is best asked last."""
     if isinstance(node, TextMatch):
         return node.attribute == "key" or isinstance(audience.attributes[node.attribute], TextIndex)
@@ -133,7 +130,7 @@ def costs_by_the_row(audience: Audience, node: Node) -> bool:
     return isinstance(node, Drawn | PairHolds)
 
 
-def _match_text(audience: Audience, leaf: TextMatch, within: BitMap | None) -> BitMap:
+def _match_text(audience: AudienceView, leaf: TextMatch, within: BitMap | None) -> BitMap:
     if leaf.attribute == "key":
         return _match_keys(audience, leaf.test, within)
     index = audience.attributes[leaf.attribute]
@@ -143,7 +140,7 @@ def _match_text(audience: Audience, leaf: TextMatch, within: BitMap | None) -> B
     return index.select(leaf.test)
 
 
-def _match_keys(audience: Audience, test: TextTest, within: BitMap | None) -> BitMap:
+def _match_keys(audience: AudienceView, test: TextTest, within: BitMap | None) -> BitMap:
     """Keys whose text passes; one that can be named is looked up, others are scanned."""
     if audience.keys.key_type is not KeyType.STRING and isinstance(test, OneOf):
         spelt = (text for text in test.folded | test.exact if _INTEGER.fullmatch(text))
@@ -167,6 +164,6 @@ def _search(rows: NDArray[np.uint32], texts: list[bytes], test: TextTest) -> NDA
     return scan.search(page, test, lambda some: [texts[i] for i in rows.searchsorted(some)])
 
 
-def _find(audience: Audience, keys: Sequence[str] | Sequence[int]) -> BitMap:
+def _find(audience: AudienceView, keys: Sequence[str] | Sequence[int]) -> BitMap:
     found = audience.keys.find(keys)
     return bitmaps.from_rows(found[found >= 0])

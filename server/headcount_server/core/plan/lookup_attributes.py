@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,7 @@ from headcount_server.core.plan.attribute_nodes import (
 )
 from headcount_server.core.rules.tree import Operator
 from headcount_server.core.schema import AttributeType
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
+from headcount_server.core.view import AudienceView
 
 Integers = NDArray[np.int64]
 
@@ -45,7 +43,7 @@ _CHUNK = 1 << 18  # keys that are mixed at a time
 
 
 def look_up_attribute(
-    audience: Audience, leaf: AttributeLeaf, within: BitMap | None = None
+    audience: AudienceView, leaf: AttributeLeaf, within: BitMap | None = None
 ) -> BitMap:
     """The rows of a leaf; not to be modified. ``within`` is as in ``look_up``."""
     if isinstance(leaf, Drawn):
@@ -81,7 +79,7 @@ def _ranked(index: NumberIndex, leaf: Ranked) -> BitMap:
     return index.range(None, last) if leaf.bottom else index.range(last, None)
 
 
-def _pair(audience: Audience, leaf: PairHolds, within: BitMap | None) -> BitMap:
+def _pair(audience: AudienceView, leaf: PairHolds, within: BitMap | None) -> BitMap:
     left, right = audience.index(leaf.attribute), audience.index(leaf.other)
     both = left.exists & right.exists
     rows = bitmaps.to_array(both if within is None else both & within)
@@ -92,7 +90,7 @@ def _pair(audience: Audience, leaf: PairHolds, within: BitMap | None) -> BitMap:
     return bitmaps.from_sorted(rows[holds])
 
 
-def _days(audience: Audience, attribute: str, rows: NDArray[np.uint32]) -> Integers:
+def _days(audience: AudienceView, attribute: str, rows: NDArray[np.uint32]) -> Integers:
     """The calendar days of those rows, all of which have a value."""
     index = audience.index(attribute)
     assert isinstance(index, NumberIndex)
@@ -102,7 +100,7 @@ def _days(audience: Audience, attribute: str, rows: NDArray[np.uint32]) -> Integ
     return values
 
 
-def _drawn(audience: Audience, leaf: Drawn, within: BitMap | None) -> BitMap:
+def _drawn(audience: AudienceView, leaf: Drawn, within: BitMap | None) -> BitMap:
     asked = audience.everyone if within is None else within & audience.everyone
     rows = bitmaps.to_array(asked)
     seed, low, last = np.uint64(leaf.seed), np.uint64(leaf.low), np.uint64(leaf.high - 1)

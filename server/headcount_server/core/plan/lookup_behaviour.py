@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from pyroaring import BitMap
 
@@ -18,12 +18,12 @@ from headcount_server.core.plan.behaviour_nodes import (
     Sequence,
 )
 from headcount_server.core.schema import AttributeType
-
-if TYPE_CHECKING:
-    from headcount_server.core.audience import Audience
+from headcount_server.core.view import AudienceView
 
 
-def look_up_behaviour(audience: Audience, leaf: Behaviour, within: BitMap | None = None) -> BitMap:
+def look_up_behaviour(
+    audience: AudienceView, leaf: Behaviour, within: BitMap | None = None
+) -> BitMap:
     """The rows of a leaf; not to be modified. ``within`` as of ``look_up``."""
     match leaf:
         case DidRelative():
@@ -47,7 +47,7 @@ def behaviour_costs_by_the_row(leaf: Behaviour) -> bool:
     return not isinstance(leaf, Moved)
 
 
-def _relative(audience: Audience, leaf: DidRelative, within: BitMap | None) -> BitMap:
+def _relative(audience: AudienceView, leaf: DidRelative, within: BitMap | None) -> BitMap:
     index = audience.index(leaf.attribute)
     assert isinstance(index, NumberIndex)
     members = index.exists if within is None else index.exists & within

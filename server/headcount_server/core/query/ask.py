@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from pyroaring import BitMap
 
-from headcount_server.core.audience import Audience
 from headcount_server.core.plan.bind import Binder
 from headcount_server.core.plan.evaluate import Evaluation
 from headcount_server.core.plan.nodes import All, And, Node
 from headcount_server.core.plan.rewrites import optimise
 from headcount_server.core.rules.tree import Rule, Value, ValueList
 from headcount_server.core.schema import Schema
+from headcount_server.core.view import AudienceView
 from headcount_server.limits import DEFAULT_LIMITS, Limits
 
 
 def binder(
-    audience: Audience,
+    audience: AudienceView,
     now_us: int,
     limits: Limits,
     parameters: Mapping[str, Value | ValueList] | None = None,
@@ -70,7 +70,7 @@ class Ask:
 
     def __init__(
         self,
-        audience: Audience,
+        audience: AudienceView,
         now_us: int,
         parameters: Mapping[str, Value | ValueList] | None = None,
         within: Rule | None = None,
@@ -108,7 +108,7 @@ class Ask:
         """The segments that anything bound so far names, those that they use included."""
         return self._binder.named_segments
 
-    def at(self, now_us: int, audience: Audience | None = None) -> Ask:
+    def at(self, now_us: int, audience: AudienceView | None = None) -> Ask:
         """The same options at another ``now``, of the same audience or what has become of it."""
         audience = self.audience if audience is None else audience
         return Ask(audience, now_us, self.parameters, self.within, self._limits)

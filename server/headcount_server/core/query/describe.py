@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from headcount_server.core.attributes import AttributeIndex, BooleanIndex, NumberIndex
 from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
-from headcount_server.core.audience import Audience
 from headcount_server.core.calendar import day_date
 from headcount_server.core.query.spellings import spelt_value
 from headcount_server.core.schema import AttributeSchema, EventSchema
+from headcount_server.core.view import AudienceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Description:
     memory_bytes: int
 
 
-def describe(audience: Audience, value_limit: int) -> Description:
+def describe(audience: AudienceView, value_limit: int) -> Description:
     """Describes an audience; O(values) for each attribute.
 
     Args:
@@ -71,7 +71,9 @@ def describe(audience: Audience, value_limit: int) -> Description:
     return Description(attributes, events, len(audience.segments), keys, keys + parts + rest)
 
 
-def _attribute(audience: Audience, index: AttributeIndex, value_limit: int) -> AttributeDescription:
+def _attribute(
+    audience: AudienceView, index: AttributeIndex, value_limit: int
+) -> AttributeDescription:
     counts: list[tuple[str, int]] = []
     distinct, minimum, maximum = -1, "", ""
     if isinstance(index, KeywordIndex | KeywordsIndex):
@@ -95,7 +97,7 @@ def _attribute(audience: Audience, index: AttributeIndex, value_limit: int) -> A
     )  # fmt: skip
 
 
-def _event(audience: Audience, schema: EventSchema) -> EventDescription:
+def _event(audience: AudienceView, schema: EventSchema) -> EventDescription:
     store = audience.events[schema.name]
     first, last, kept = store.first_day, store.last_day, store.kept_from
     return EventDescription(

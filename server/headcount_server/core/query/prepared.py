@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headcount_server.core.audience import Audience
 from headcount_server.core.plan.evaluate import Evaluation
 from headcount_server.core.plan.nodes import Node
 from headcount_server.core.query.ask import Ask
 from headcount_server.core.query.counting import Count
 from headcount_server.core.rules.tree import Rule
 from headcount_server.core.schema import Schema
+from headcount_server.core.view import AudienceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Prepared:
     _changes_from: int | None
     _kept_from: Mapping[str, int]
 
-    def fits(self, audience: Audience, now_us: int) -> bool:
+    def fits(self, audience: AudienceView, now_us: int) -> bool:
         """Whether binding to the audience as it is would give the same. O(segments used)."""
         if self.now_us is not None and self.now_us != now_us:
             return False
@@ -58,7 +58,7 @@ class Prepared:
                 return False
         return True
 
-    def count(self, audience: Audience) -> Count:
+    def count(self, audience: AudienceView) -> Count:
         """The count over an audience that it fits."""
         evaluation = Evaluation(audience, self.segments)
         return Count(*evaluation.count_reachable(self.node, self.reachable))
@@ -87,7 +87,7 @@ def prepare(ask: Ask, rule: Rule) -> Prepared:
     )  # fmt: skip
 
 
-def _kept_from(audience: Audience, name: str) -> tuple[bool, int | None]:
+def _kept_from(audience: AudienceView, name: str) -> tuple[bool, int | None]:
     """Whether a segment's moves are kept, and from when on, as binding sees it."""
     history = audience.histories.get(name)
     return (False, None) if history is None else (True, history.kept_from(audience.clock_us))
