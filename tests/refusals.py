@@ -29,11 +29,11 @@ class Refusal(NamedTuple):
 REFUSALS = tuple(
     Refusal(*line)
     for line in (
-        ("«email matches /(/»", "attribute.test.matches.pattern", "INVALID_REGEX",
+        ("email matches «/(/»", "attribute.test.matches.pattern", "INVALID_REGEX",
          "doesn't compile"),
-        ("«email matches /a{1001}/»", "attribute.test.matches.pattern", "INVALID_REGEX",
+        ("email matches «/a{1001}/»", "attribute.test.matches.pattern", "INVALID_REGEX",
          "repetition size"),
-        (f"«email matches /{'a' * 5000}/»", "attribute.test.matches.pattern",
+        (f"email matches exactly «/{'a' * 5000}/»", "attribute.test.matches.pattern",
          "PATTERN_TOO_LARGE", "the limit is 4096"),
         ("home within «0» km of (1, 2)", "attribute.test.near.radius.number", "OUT_OF_RANGE",
          "above 0 and at most 20015.1 km, half the globe"),

@@ -119,7 +119,7 @@ def test_a_rule_that_can_not_be_answered_is_underlined_where_it_is_wrong(run, fi
     assert case.words in found.err
     lines = found.err.splitlines()
     carets = next(line for line in lines if line.strip().strip("^") == "" and "^" in line)
-    shown = min(max(case.end - case.start, 1), 200)
+    shown = min(max(case.end - case.start, 1), 200 - case.start)
     assert (len(carets) - len(carets.lstrip()), carets.count("^")) == (2 + case.start, shown)
 
 

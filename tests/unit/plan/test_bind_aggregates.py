@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -217,8 +218,11 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 def test_stars_need_what_the_engagement_names() -> None:
     missing = replace(SCHEMA, engagement=Engagement(click="clicked"))
     unlike = replace(SCHEMA, events=(EventSchema("sent"), *SCHEMA.events[1:]))
-    for schema, reason in ((missing, "UNKNOWN_EVENT"), (unlike, "UNKNOWN_PROPERTY")):
-        with pytest.raises(InvalidRule) as caught:
+    for schema, reason, lacking in (
+        (missing, "UNKNOWN_EVENT", 'the event "clicked" that [engagement]'),
+        (unlike, "UNKNOWN_PROPERTY", 'the dimension "campaign" of event "sent" that [engagement]'),
+    ):
+        with pytest.raises(InvalidRule, match=re.escape(lacking)) as caught:
             bind("stars > 1", schema=schema)
         assert caught.value.violations[0].reason == reason
 

@@ -154,6 +154,9 @@ def test_slips_of_speech_get_their_remedy(text: str, place: int, suggestion: str
         ("x changed last 7 days", 'write "in last 7 …"'),
         ("didn't open", 'write "did not"'),
         ("didn’t open", 'write "did not"'),
+        ("sum(amount) > 3", "the event stands before the property: sum(event.amount)"),
+        ("count distinct ( product ) > 3", "count distinct(event.product)"),
+        ("count(open) > 3", "events are counted as in: did open at least 3 times"),
     ],
 )
 def test_slips_that_no_other_word_mends_are_told_how_to_write(text: str, words: str) -> None:

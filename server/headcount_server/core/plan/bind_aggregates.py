@@ -132,8 +132,7 @@ def bind_stars(scope: Scope, rule: tree.Stars, place: str) -> nodes.Node:
     names = scope.schema.engagement
     for name in (names.sent, names.open, names.click):
         with faults.collecting():
-            event = scope.event(name, place, rule.span)
-            _check_dimension(scope, names.campaign, event, place, rule.span)
+            _check_engagement(scope, name, place, rule.span)
     with faults.collecting():
         range = _range(scope, rule.test, Subject("stars", "a number"), place, rule.span)
     with faults.collecting():
@@ -180,6 +179,21 @@ def _check_dimension(
         message = f'"{name}" is a measure of event "{event.name}"; a dimension is needed here'
         refuse(place, message, "WRONG_TYPE", span, found=name, expected=event.dimensions)
     unknown_property(scope, name, event, place, span)
+
+
+def _check_engagement(scope: Scope, name: str, place: str, span: tree.Span | None) -> None:
+    """That there is an event type that ``[engagement]`` names, with the dimension it names."""
+    event = scope.events.get(name)
+    dimension = scope.schema.engagement.campaign
+    if event is None:
+        lacking, reason, expected = f'event "{name}"', "UNKNOWN_EVENT", tuple(scope.events)
+    elif dimension not in event.dimensions:
+        lacking = f'dimension "{dimension}" of event "{name}"'
+        reason, expected = "UNKNOWN_PROPERTY", event.dimensions
+    else:
+        return
+    message = f"stars needs the {lacking} that [engagement] of the schema names; there is none"
+    refuse(place, message, reason, span, found=name, expected=expected[:100])
 
 
 def _favourite_test(scope: Scope, rule: tree.Favourite, event: EventSchema, place: str) -> Bound:

@@ -228,7 +228,7 @@ def _like(
 
 
 def _regex(test: tree.Matches, values: Values, place: str, span: tree.Span | None) -> TextTest:
-    at, found = f"{place}.pattern", shortened(test.pattern)
+    at, found, span = f"{place}.pattern", shortened(test.pattern), test.span or span
     _check_length(test.pattern, values, at, span)
     regex = patterns.Matches(test.pattern, test.exactly)
     try:

@@ -128,7 +128,9 @@ def matches(c: Children, span: Span) -> Matches:
         parts.append(inner[at:slash])
         parts.append("/" if following == "/" else "\\" + following)
         at = slash + 2
-    return Matches("".join(parts) + inner[at:], c[1] is not None)
+    return Matches(
+        "".join(parts) + inner[at:], c[1] is not None, Span(c[2].start_pos, c[2].end_pos)
+    )
 
 
 @callback(TESTS)

@@ -26,6 +26,8 @@ _LENGTHS = {"kilometers": "km", "kilometres": "km", "miles": "mi", "meters": "m"
 _PARENTHESES = {
     "[": ("(", "LPAR"), "{": ("(", "LPAR"), "]": (")", "RPAR"), "}": (")", "RPAR"),
 }  # fmt: skip
+_AFTER_EVENT = frozenset({"DOT"})
+_CALL = re.compile(r"\b(\w+|count\s+distinct)\s*\(\s*(\w+)\s*$", re.IGNORECASE)
 _TIMES = re.compile(r"\s*times?\b", re.IGNORECASE)
 _NEGATION = re.compile(r"['’]t\b", re.IGNORECASE)
 _MEANT = 'did you mean "{}"?'
@@ -69,6 +71,10 @@ def remedy(
         return Remedy("!=")
     if before in ("LAST", "NEXT") and found.isdigit():
         return Remedy("", f'write "in {before.lower()} {found} …"')
+    if terminals == _AFTER_EVENT and (owner := _CALL.search(text[:start])):
+        return Remedy("", f"the event stands before the property: {owner[1]}(event.{owner[2]})")
+    if before == "COUNT" and found == "(":
+        return Remedy("", "events are counted as in: did open at least 3 times")
     if "THEN" in terminals and "EXACTLY" in terminals:
         if found in _OFTEN:
             return Remedy(_OFTEN[found])

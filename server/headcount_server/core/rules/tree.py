@@ -350,6 +350,7 @@ class Matches:
 
     pattern: str
     exactly: bool = False
+    span: Span | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         pattern = _ESCAPED.sub(lambda m: "/" if m[1] == "/" else m[0], self.pattern)
