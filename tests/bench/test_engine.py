@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from headcount_bench.cli import main
+from headcount_bench.growth.points import points_of
 from headcount_bench.inprocess.asking import asker, forget
 from headcount_bench.inprocess.loading import load
 from headcount_bench.inprocess.run import as_lines, measure
@@ -134,3 +135,25 @@ def test_a_missing_data_set_is_wrong_usage(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["engine", "--data", str(tmp_path / "nowhere")])
     assert done.exit_code == 2
     assert "no such directory" in done.stderr
+
+
+def test_a_snapshot_of_the_same_files_is_started_from(data: Dataset, tmp_path: Path) -> None:
+    run = ["engine", "--data", str(data.directory), "--repeats", "3", "--json"]
+    run += ["--snapshot", str(tmp_path / "kept")]
+    loaded, started = (
+        [json.loads(line) for line in CliRunner().invoke(main, run).stdout.splitlines()]
+        for _ in range(2)
+    )
+    assert [lines[0]["start"] is None for lines in (loaded, started)] == [True, False]
+    assert started[0]["start"]["seconds"] > 0
+    assert started[0]["start"]["settling_seconds"] > 0
+    answers = [[line["answer"] for line in lines[1:]] for lines in (loaded, started)]
+    assert answers[0] == answers[1]
+    points = points_of([*loaded, *started])  # what was started says nothing of loading
+    assert [point.load for point in points] == [loaded[0]]
+    assert len(points[0].questions) == len(loaded) - 1
+    other = made(tmp_path / "other", subscribers=2_000)
+    run[2] = str(other.directory)
+    first = json.loads(CliRunner().invoke(main, run).stdout.splitlines()[0])
+    assert first["start"] is None
+    assert first["subscribers"] == 2_000

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from headcount_server.core.audience import Audience
 from headcount_server.core.schema import AttributeType
-from headcount_server.engine.checkpoints import Checkpoints, Moment
-from headcount_server.engine.recovery import load_state
-from headcount_server.limits import DEFAULT_LIMITS
-from headcount_server.storage.files import OsFileSystem
-from headcount_server.storage.snapshots import SnapshotStore
 
 from headcount_bench.compare.algebra import Answer
 from headcount_bench.inprocess.asking import Answer as Asked
 from headcount_bench.inprocess.asking import asker, forget
+from headcount_bench.inprocess.keeping import leave, newest
 from headcount_bench.inprocess.loading import load
 from headcount_bench.inprocess.memory import by_index
-from headcount_bench.machine import commit
 from headcount_bench.workload.dataset import AUDIENCE, Dataset
 from headcount_bench.workload.questions import QUESTIONS
 
 COLD, WARM = "cold", "warm"
-_STAMP = "of.json"
 
 
 class Headcount:
@@ -33,7 +26,7 @@ class Headcount:
 
     Args:
         data: checked already.
-        kept: directory where a snapshot stays for the next run of the same commit; None: nowhere.
+        kept: directory where a snapshot stays for the next run; None: nowhere.
     """
 
     name = "Headcount"
@@ -78,22 +71,15 @@ def _loaded(data: Dataset, kept: Path | None) -> Audience:
     """From the snapshot of a run before, else from the files, which leaves one where it is kept."""
     if kept is None:
         return load(data, _silent).audience
-    kept.mkdir(parents=True, exist_ok=True)
-    stamp = kept / _STAMP
-    made_of = json.dumps([str(data.directory.resolve()), repr(data.manifest), commit()])
-    store = SnapshotStore(OsFileSystem(), kept)
-    store.clean()
-    newest = store.newest()
-    if newest is not None and stamp.is_file() and stamp.read_text() == made_of:
-        return load_state(store, newest, DEFAULT_LIMITS).audience(AUDIENCE)
-    stamp.unlink(missing_ok=True)
-    store.remove([manifest.name for manifest in store.list()])
-    state = load(data, _silent).state
-    frozen = [state.freeze_audience(AUDIENCE)]
-    moment = Moment(1, [*frozen], state.erasures)
-    Checkpoints(store).write(data.manifest.as_of_us, moment)
-    stamp.write_text(made_of)
+    state = newest(data, kept)
+    if state is None:
+        state = load(data, _silent).state
+        leave(state, data, kept)
     return state.audience(AUDIENCE)
+
+
+def _silent(what: str, rows: int) -> None:
+    """Nobody is told."""
 
 
 def _plain(answer: Asked) -> Answer:
@@ -104,7 +90,3 @@ def _plain(answer: Asked) -> Answer:
             return tuple(count for _, count in sorted(answer.items()) if count)
         case _:
             return tuple(n for place, row in enumerate(answer) for n in row[place:])
-
-
-def _silent(what: str, rows: int) -> None:
-    """Nobody is told."""

@@ -107,10 +107,13 @@ def measure_at(size: Size, seed: int, repeats: int) -> Point:
 
 
 def points_of(lines: Iterable[Line]) -> list[Point]:
-    """The points of raw results; of a size that was measured several times the last one."""
+    """The points of raw results; of a size that was measured several times the last one.
+
+    Runs that started from a snapshot are left out, since they say nothing of loading.
+    """
     found: dict[tuple[int, bool], dict[str, Any]] = {}
     for line in lines:
-        if line.get("command") not in ("engine", "growth"):
+        if line.get("command") not in ("engine", "growth") or line.get("started"):
             continue
         key = line["subscribers"], bool(line["events"])
         if line["result"] == "load":
