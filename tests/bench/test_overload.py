@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from click.testing import CliRunner
+from headcount.v1 import query_service_pb2
 from headcount_bench.cli import main
+from headcount_bench.load.overload import Overload, overload
 from headcount_bench.serving import Server, serving
 from headcount_client.client import Client
 
@@ -42,16 +47,34 @@ def test_every_number_of_callers_is_answered_and_told(server: Server, tmp_path: 
         assert line["after_ms"] > 0
 
 
-def test_calls_that_are_not_answered_in_time_are_counted_by_their_code(server: Server) -> None:
-    found = CliRunner().invoke(main, [
-        "overload", "--address", server.address, "--audience", "shop", "--rule", "everyone",
-        "--callers", "40", "--duration", "0.2", "--deadline", "0.000001", "--json",
-    ])  # fmt: skip
-    assert found.exit_code == 0, found.output
-    told = json.loads(found.stdout)["answers"]
-    assert told["count"] == 0
-    assert told["errors"].keys() == {"DEADLINE_EXCEEDED"}
-    assert told["errors"]["DEADLINE_EXCEEDED"] >= 40
+class _NeverInTime(grpc.GenericRpcHandler):
+    """Answers nothing that has a deadline."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    async def _answer(self, request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        if context.time_remaining() is not None:
+            await asyncio.Event().wait()
+        return b""
+
+
+def test_calls_that_are_not_answered_in_time_are_counted_by_their_code() -> None:
+    found = asyncio.run(_overload_of_a_stuck_server())
+    assert found.answers.count == 0
+    assert found.answers.errors.keys() == {"DEADLINE_EXCEEDED"}
+    assert found.answers.errors["DEADLINE_EXCEEDED"] >= 40
+
+
+async def _overload_of_a_stuck_server() -> Overload:
+    stuck = grpc.aio.server(handlers=[_NeverInTime()])
+    port = stuck.add_insecure_port("127.0.0.1:0")
+    await stuck.start()
+    try:
+        requests = [query_service_pb2.CountRequest()]
+        return await overload(Server(f"127.0.0.1:{port}", None), requests, 40, 0.2, 0.05)
+    finally:
+        await stuck.stop(None)
 
 
 @pytest.mark.parametrize(
