@@ -70,7 +70,7 @@ async def overload(
         server: that answers.
         requests: what is asked.
         callers: at once; they share connections of 1,000 calls each.
-        duration_s: no call is sent after that; those that wait are waited for.
+        duration_s: no caller asks again after that; those that wait are waited for.
         deadline_s: of each call.
     """
     found = Overload(callers, before_bytes=_memory(server))
@@ -106,10 +106,10 @@ async def overload(
 
 
 async def _call(send: Send, number: int, until: float, answers: Recorded) -> None:
-    """One caller, until the time is up."""
+    """One caller, until the time is up, and once at least."""
     clock = time.perf_counter
-    while clock() < until:
-        begin = clock()
+    begin = clock()
+    while True:
         try:
             await send(number)
         except grpc.aio.AioRpcError as error:
@@ -118,6 +118,9 @@ async def _call(send: Send, number: int, until: float, answers: Recorded) -> Non
         else:
             answers.add(begin, begin, True, clock())
         number += 1
+        begin = clock()
+        if begin >= until:
+            return
 
 
 def _checked(channel: grpc.aio.Channel) -> Send:
