@@ -141,3 +141,22 @@ def test_stars_don_t_multiply() -> None:
 )
 def test_an_anchored_expression_sees_one_value_at_a_time(pattern: str, found: list[str]) -> None:
     assert searched(["foo", "bar", "food"], Matches(pattern, False)) == found
+
+
+@pytest.mark.parametrize("kind", ["contains", "starts", "ends", "one"])
+@given(
+    values=st.lists(st.text("ab", min_size=1, max_size=30), min_size=1, max_size=20),
+    part=st.text("ab", min_size=1, max_size=20) | st.sampled_from(["a" * 13, "ab" * 10, "a" * 40]),
+    copies=st.integers(0, 2),
+)
+def test_parts_of_any_length_are_found_where_they_overlap_too(
+    values: list[str], part: str, kind: str, copies: int
+) -> None:
+    values = [*values, *(["a" + part * copies + "b", part * copies] if copies else [])]
+    tests: dict[str, TextTest] = {
+        "contains": ContainsOneOf((part,), ()),
+        "starts": StartsWith(part, False),
+        "ends": EndsWith(part, False),
+        "one": OneOf(frozenset([part]), frozenset()),
+    }
+    assert searched(values, tests[kind]) == alone(values, tests[kind])
