@@ -229,3 +229,16 @@ def test_an_array_of_4096_and_few_containers_of_runs_are_read() -> None:
     for count in (3, 4, 5):
         made = BitMap([block * 65_536 + row for block in range(count) for row in range(1000)])
         assert bitmaps.decode(bitmaps.encode(made)) == made
+
+
+def test_parts_of_4096_and_4097_members_come_back() -> None:
+    for size in (4096, 4097):
+        parts = bitmaps.Parts()
+        parts.add(3, np.arange(size, dtype=np.uint16))
+        first = 3 * bitmaps.BLOCK_ROWS
+        assert parts.bitmap() == BitMap(range(first, first + size))
+
+
+def test_a_member_in_every_container_comes_back() -> None:
+    every = BitMap(list(range(0, 1 << 32, bitmaps.BLOCK_ROWS)))
+    assert bitmaps.decode(bitmaps.encode(every)) == every

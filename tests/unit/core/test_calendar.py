@@ -242,3 +242,9 @@ def test_clocks_set_back_at_midnight_leave_the_day_the_latest() -> None:
     assert zone.latest_day(us("2018-02-18T02:00")) == day("2018-02-17")
     assert zone.latest_day(us("2018-02-18T02:59:59.999999")) == day("2018-02-17")
     assert zone.latest_day(us("2018-02-18T03:00")) == day("2018-02-18")
+
+
+def test_the_last_instant_of_a_day_ends_its_stretch() -> None:
+    calendar = Calendar(ZoneInfo("Europe/Berlin"))
+    last = calendar.end_of_day(20_000)
+    assert calendar.stretch_end(last) == calendar.stretch_end(last - 1) == last

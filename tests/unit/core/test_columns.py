@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from headcount_server.core.columns import Column, by_block, by_block_ascending
+from headcount_server.core.columns import BLOCK_ROWS, Column, by_block, by_block_ascending
 from headcount_server.errors import DataLoss
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -202,3 +202,10 @@ def test_a_page_may_have_all_rows_of_the_last_block() -> None:
     page = {"block": 65_535, "values": np.ones(65_536, np.int64)}
     column = Column.load(parts | {"pages": [page]})
     assert column.take(np.array([2**32 - 1], np.uint32)).tolist() == [1]
+
+
+def test_the_row_after_a_page_is_unset_also_where_blocks_are_interleaved() -> None:
+    column = Column(np.int64)
+    column.put(np.arange(BLOCK_ROWS + 1024, dtype=np.uint32), np.full(BLOCK_ROWS + 1024, 7))
+    rows = np.array([BLOCK_ROWS + 1024, 5, BLOCK_ROWS + 1023], np.uint32)
+    assert column.take(rows).tolist() == [0, 7, 7]
