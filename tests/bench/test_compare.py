@@ -216,6 +216,11 @@ def test_the_command_compares_and_writes(
     told = CliRunner().invoke(main, ["compare", "--results", str(out), "--markdown"])
     assert told.exit_code == 0, told.output
     assert told.output.count("| s07 ") == 3
+    stamp = tmp_path / "work" / "headcount" / "of.json"
+    kept = stamp.read_text()
+    stamp.write_text("of other files")  # whose snapshot it can't take
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert stamp.read_text() == kept
     monkeypatch.delattr(headcount, "load")  # the second run takes what the first one kept
     again = CliRunner().invoke(main, command)
     assert again.exit_code == 0, again.output
