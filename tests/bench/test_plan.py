@@ -14,11 +14,12 @@ from headcount_bench.growth.points import Point, points_of
 from headcount_bench.inprocess.run import as_lines, measure
 from headcount_bench.planning import coefficients, types
 from headcount_bench.planning.checking import deviations, generated_counts
-from headcount_bench.planning.coefficients import Coefficients, sample_of
+from headcount_bench.planning.coefficients import Coefficients, Sample, sample_of
 from headcount_bench.planning.model import Demand, forecast, workload_schema
-from headcount_bench.planning.types import measure_types
+from headcount_bench.planning.types import Cost, measure_types
 from headcount_bench.workload.dataset import SCHEMA
 from headcount_server.core.schema import AttributeSchema, AttributeType, KeyType
+from headcount_server.limits import SNAPSHOT_LOG_BYTES_DEFAULT, SNAPSHOTS_KEPT_DEFAULT
 
 from tests.bench.conftest import made
 from tests.bench.test_engine import quiet
@@ -52,6 +53,90 @@ def test_what_was_measured_is_forecast(points: Sequence[Point], known: Coefficie
         found = {one.quantity: one for one in deviations(point, known)}
         for quantity in ("memory", "snapshot", "subscribers a second", "a count"):
             assert found[quantity].is_within, found[quantity]
+
+
+def test_a_size_is_forecast_from_the_others_too(
+    points: Sequence[Point], known: Coefficients
+) -> None:
+    small, large = known.samples
+    middle = replace(
+        small, subscribers=4_000,
+        **{name: (getattr(small, name) + getattr(large, name)) / 2
+           for name in ("subscriber_s", "event_s", "start_s", "count_ms")},
+    )  # fmt: skip
+    more = replace(known, samples=[small, middle, large])
+    assert all(one.unaided is None for one in deviations(points[0], known))  # too few are left
+    found = {one.quantity: one for one in deviations(points[1], more)}
+    fewer = replace(known, samples=[small, middle])
+    for quantity, one in found.items():
+        without = next(o for o in deviations(points[1], fewer) if o.quantity == quantity)
+        assert one.unaided == without.expected
+        assert without.unaided is None
+    assert found["subscribers a second"].unaided == pytest.approx(1 / middle.subscriber_s)
+
+
+def by_hand(**changed: float) -> Coefficients:
+    """Coefficients of round numbers: two sizes, each index a byte a row, but what is changed."""
+    names = [one.name for one in workload_schema().attributes]
+    events = [one.name for one in workload_schema().events]
+    kinds = [*(kind.value for kind in AttributeType), *(f"key.{kind.value}" for kind in KeyType)]
+    types = {name: Cost(1, 1, 1e-6) for name in (*kinds, "event")}
+    types |= {name: Cost(0, 0, 0) for name in ("dimension", "measure")}
+    values = {
+        "subscriber_s": 2e-5, "event_s": 1e-6, "start_s": 1e-8, "count_ms": 1.0,
+        "subscriber_log": 100, "event_log": 40, "resident_bytes": 1e8, **changed,
+    }  # fmt: skip
+    samples: list[Sample] = []
+    for people in (1_000, 100_000):
+        parts: dict[str, int] = dict.fromkeys((*names, "keys", "known_since", "changes"), people)
+        parts |= {f"events.{name}": people for name in events}
+        memory = {**parts, "roll-ups": 0, "results": 0}
+        each = {
+            **values, "start_s": values["start_s"] * sum(parts.values()),
+            "count_ms": values["count_ms"] * people / 1_000,
+            "resident_bytes": values["resident_bytes"] + sum(memory.values()),
+        }  # fmt: skip
+        counts = dict.fromkeys(events, people)
+        samples.append(Sample(people, counts, memory, parts, **each))  # pyright: ignore[reportArgumentType]
+    return Coefficients({}, samples, types)
+
+
+def test_the_arithmetic_is_that_of_a_row_an_event_and_a_count() -> None:
+    known, people = by_hand(), 10_000
+    schema = workload_schema()
+    counts = {event.name: people for event in schema.events}
+    found = forecast(Demand(schema, people, counts, 365), known)
+    indexes = people * (len(schema.attributes) + 3 + len(schema.events))
+    assert sum(found.memory.values()) == pytest.approx(indexes)
+    assert found.resident_bytes == pytest.approx(1e8 + indexes)
+    assert found.snapshot_bytes == pytest.approx(indexes)
+    assert found.start_s == pytest.approx(indexes * 1e-8)
+    assert found.disk_bytes == pytest.approx(
+        indexes * (SNAPSHOTS_KEPT_DEFAULT + 1) + 2 * SNAPSHOT_LOG_BYTES_DEFAULT
+    )
+    assert found.subscribers_per_s == pytest.approx(50_000)
+    assert found.events_per_s == pytest.approx(1_000_000)
+    assert found.log_day_bytes == pytest.approx(40 * len(counts) * people / 365)
+    assert found.count_ms == pytest.approx(10)  # in proportion, between the two sizes
+    assert found.counts_per_s == pytest.approx(100)
+    far = forecast(Demand(schema, 1_000_000, counts, 365), known)
+    assert far.count_ms == pytest.approx(1_000)
+    assert far.subscribers_per_s == pytest.approx(50_000)
+
+
+def test_more_attributes_and_smaller_keys_cost_in_proportion() -> None:
+    known, people = by_hand(), 10_000
+    schema = workload_schema()
+    home = AttributeSchema("home", AttributeType.LOCATION)
+    wider = replace(schema, attributes=(*schema.attributes, home))
+    found = forecast(Demand(wider, people, {}, 365), known)
+    assert found.memory["home"] == pytest.approx(people)
+    cost = (len(schema.attributes) + 2) / (len(schema.attributes) + 1)
+    assert found.subscribers_per_s == pytest.approx(50_000 / cost)
+    half = replace(known, types={**known.types, "key.uint32": Cost(0.5, 0.25, 1e-6)})
+    numbers = replace(schema, key=KeyType.UINT32)
+    small = forecast(Demand(numbers, people, {}, 365), half)
+    assert small.memory["keys"] == pytest.approx(people / 2)
 
 
 def test_forecasts_grow_with_subscribers_events_and_attributes(known: Coefficients) -> None:

@@ -166,14 +166,17 @@ def _show_check(found: Sequence[Deviation], as_json: bool) -> None:
         raise BenchFault("--check needs raw results of headcount-bench engine --disk, with --from")
     if as_json:
         for one in found:
-            click.echo(json.dumps({**asdict(one), "relative": one.relative}))
+            more = {"relative": one.relative, "relative_unaided": one.relative_unaided}
+            click.echo(json.dumps({**asdict(one), **more}))
         return
     table = Table(title=f"forecast against measured; within {BOUND:.0%} is good")
-    for name in ("subscribers", "quantity", "forecast", "measured", "deviation", ""):
+    for name in ("subscribers", "quantity", "forecast", "measured", "deviation", "", "unaided"):
         table.add_column(name, justify="left" if name in ("quantity", "") else "right")
     for one in found:
         table.add_row(
             f"{one.subscribers:,}", one.quantity, f"{one.expected:,.4g}", f"{one.measured:,.4g}",
             f"{one.relative:+.1%}", "" if one.is_within else "too far",
+            "" if one.relative_unaided is None else f"{one.relative_unaided:+.1%}",
         )  # fmt: skip
+    table.caption = "unaided: forecast from the coefficients of all other sizes"
     Console(width=110).print(table)

@@ -33,7 +33,7 @@ def leave(state: State, data: Dataset, kept: Path) -> None:
     stamp = kept / _STAMP
     stamp.unlink(missing_ok=True)
     store.remove([manifest.name for manifest in store.list()])
-    moment = Moment(1, [state.freeze_audience(AUDIENCE)], state.erasures)
+    moment = Moment(state.revision, [state.freeze_audience(AUDIENCE)], state.erasures)
     Checkpoints(store).write(data.manifest.as_of_us, moment)
     stamp.write_text(_made_of(data))
 
