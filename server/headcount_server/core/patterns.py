@@ -13,7 +13,7 @@ from typing import Any
 
 import re2
 
-from headcount_server.core.texts import TextTest
+from headcount_server.core.texts import ContainsOneOf, EndsWith, OneOf, StartsWith, TextTest
 from headcount_server.limits import REGEX_MEMORY_MAX
 
 _LIKE_PART = re.compile(r"\\([*?])|(\*+)|(\?)", re.DOTALL)
@@ -46,6 +46,33 @@ class Like:
             PatternError: it is too large.
         """
         return _like(self.pattern, "(?s)\\A", ".", "\\z")
+
+    def simplest(self) -> TextTest:
+        """The test that is passed by the same strings and is the cheapest to search for.
+
+        ``text``, ``text*``, ``*text`` and ``*text*`` need no regular expression.
+        """
+        texts, last = [""], 0
+        for part in _LIKE_PART.finditer(self.pattern):
+            texts[-1] += self.pattern[last : part.start()] + (part[1] or "")
+            last = part.end()
+            if part[3]:
+                return self
+            if part[2]:
+                texts.append("")
+        texts[-1] += self.pattern[last:]
+        match texts:
+            case [text]:
+                alone = frozenset([text])
+                return OneOf(frozenset(), alone) if self.exactly else OneOf(alone, frozenset())
+            case [text, ""]:
+                return StartsWith(text, self.exactly)
+            case ["", text]:
+                return EndsWith(text, self.exactly)
+            case ["", text, ""]:
+                return ContainsOneOf((), (text,)) if self.exactly else ContainsOneOf((text,), ())
+            case _:
+                return self
 
     def of_lines(self) -> Any:
         """The regular expression of a line that is a value without the end of a line in it."""

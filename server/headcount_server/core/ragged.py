@@ -190,6 +190,14 @@ class RaggedColumn:
         for rows, sizes in self._sizes.stored():
             yield rows, self._in_order(int(rows[0]) >> 16, rows, sizes), sizes.astype(np.int64) - 1
 
+    def joined_page(self, block: int) -> tuple[Bytes, Lengths]:
+        """The values of a block that stores any in row order, one after another, and their lengths.
+
+        Where they are stored so, a view; not to be modified, and not changed later either.
+        """
+        rows, sizes = self._sizes.stored_in(block)
+        return self._in_order(block, rows, sizes), sizes.astype(np.int64) - 1
+
     def freeze(self) -> RaggedColumn:
         """A read-only column of the present contents. O(pages)."""
         if self._frozen:

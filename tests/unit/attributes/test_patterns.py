@@ -46,9 +46,9 @@ def searched(values: list[str], test: TextTest) -> list[str]:
     written = [value.encode() for value in values]
     lengths = np.array([len(value) for value in written], np.int64)
     joined = np.frombuffer(b"".join(written), np.uint8)
-    page = scan.make_page(np.arange(len(values), dtype=np.uint32), joined, lengths)
-    found = scan.search(page, test, lambda rows: [written[row] for row in rows.tolist()])
-    return [values[row] for row in found.tolist()]
+    page = scan.make_page(joined, lengths)
+    found = scan.search(page, test, lambda places: [written[place] for place in places.tolist()])
+    return [values[place] for place in found.tolist()]
 
 
 def alone(values: list[str], test: TextTest) -> list[str]:
@@ -93,6 +93,50 @@ def test_a_test_on_domains_finds_the_same_in_many_values(
     assert searched(values, test) == alone(values, test)
 
 
+@given(
+    VALUES,
+    st.lists(st.text("abß@.s", min_size=1, max_size=3), min_size=1, max_size=12),
+    st.sampled_from(("one", "contains", "starts", "ends")),
+    st.booleans(),
+)
+def test_values_with_letters_that_fold_to_more_are_found(
+    values: list[str], parts: list[str], kind: str, exactly: bool
+) -> None:
+    part = parts[0] if exactly else fold(parts[0])
+    folded = [fold(value) for value in (*parts, *values[::3])]
+    tests: dict[str, TextTest] = {
+        "one": OneOf(frozenset(folded), frozenset((*parts[:2], *values[1::3]))),
+        "contains": ContainsOneOf(tuple(folded), tuple(parts[:2])),
+        "starts": StartsWith(part, exactly),
+        "ends": EndsWith(part, exactly),
+    }
+    assert searched(values, tests[kind]) == alone(values, tests[kind])
+
+
+@pytest.mark.parametrize(
+    ("values", "is_view"),
+    [
+        (["a@b.c", "d"], True),
+        (["a@b.c", "D"], False),
+        (["élan", "müller"], True),  # folded already, if not ASCII
+        (["Élan", "müller"], False),
+        (["straße"], False),
+        (["z{[`"], True),  # the neighbours of A to Z are no letters
+        (["Z"], False),
+        (["A"], False),
+    ],
+)
+def test_a_page_of_folded_values_takes_no_bytes_of_its_own(
+    values: list[str], is_view: bool
+) -> None:
+    written = [value.encode() for value in values]
+    joined = np.frombuffer(b"".join(written), np.uint8)
+    page = scan.make_page(joined, np.array([len(value) for value in written], np.int64))
+    assert page.is_view == is_view == (page.text is joined)
+    assert page.text.tobytes() == "".join(map(fold, values)).encode()
+    assert page.nbytes == 4 * (len(values) + 1) + (0 if is_view else len(page.text))
+
+
 @pytest.mark.parametrize(
     ("pattern", "value", "fits"),
     [
@@ -110,6 +154,40 @@ def test_a_test_on_domains_finds_the_same_in_many_values(
 )
 def test_like_is_about_the_whole_folded_value(pattern: str, value: str, fits: bool) -> None:
     assert Like(fold(pattern), False).matches(value, fold(value)) == fits
+
+
+@given(
+    st.lists(st.sampled_from(("a", "ß", "S", "*", "?", "\\*", "\\?", "\\", "\n")), max_size=5),
+    st.lists(st.sampled_from(("a", "ß", "S", "*", "?", "\\", "\n")), max_size=5),
+    st.booleans(),
+)
+@settings(max_examples=1_000)
+def test_the_simplest_test_of_a_like_is_passed_by_the_same_values(
+    pieces: list[str], value: list[str], exactly: bool
+) -> None:
+    pattern, written = "".join(pieces), "".join(value)
+    like = Like(pattern if exactly else fold(pattern), exactly)
+    simplest = like.simplest()
+    assert simplest.matches(written, fold(written)) == like.matches(written, fold(written))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "simplest"),
+    [
+        ("a\\*", OneOf(frozenset(["a*"]), frozenset())),
+        ("a**", StartsWith("a", False)),
+        ("*\\?", EndsWith("?", False)),
+        ("*a*", ContainsOneOf(("a",), ())),
+        ("**", StartsWith("", False)),
+        ("", OneOf(frozenset([""]), frozenset())),
+        ("*a*b", Like("*a*b", False)),
+        ("a?", Like("a?", False)),
+    ],
+)
+def test_a_like_with_stars_at_its_ends_alone_needs_no_regular_expression(
+    pattern: str, simplest: TextTest
+) -> None:
+    assert Like(pattern, False).simplest() == simplest
 
 
 def test_a_pattern_is_a_value() -> None:

@@ -16,13 +16,29 @@ from numpy.typing import NDArray
 
 from headcount_server.core.patterns import Like, Matches
 
-_SEPARATOR = b"\xff"
+SEPARATOR = b"\xff"
 _BETWEEN = b"\n\xff\n"
 _ALONE = re.compile(r"\\[AzCQbB]|\(\?(?!P?<|[is]*[:)])")  # what means something else in a text
 _ANCHOR = re.compile(r"[\^$]")
 _FLAGS = re.compile(r"\(\?(?!P?<|s*[:)])")
 
 Places = NDArray[np.int64]
+
+
+def separated(joined: NDArray[np.uint8], bounds: NDArray[np.uint32]) -> bytes:
+    """Values that stand one after another, each between separators. O(bytes).
+
+    Args:
+        joined: UTF-8.
+        bounds: where each value begins in ``joined``, and where the last one ends.
+    """
+    result = np.empty(len(joined) + len(bounds), np.uint8)
+    separators = bounds + np.arange(len(bounds), dtype=np.uint32)
+    is_text = np.ones(len(result), np.bool_)
+    is_text[separators] = False
+    result[separators] = SEPARATOR[0]
+    result[is_text] = joined
+    return result.tobytes()
 
 
 def places(
@@ -43,7 +59,7 @@ def places(
     text = written() if as_written else folded
     pattern = test.compiled()
     if _ALONE.search(test.pattern):
-        return _alone(pattern, text.split(_SEPARATOR)[1:-1])
+        return _alone(pattern, text.split(SEPARATOR)[1:-1])
     if _ANCHOR.search(test.pattern) or pattern.search(b"") is not None:
         return _lines(test.compiled("(?m:", ")[^\\n]*"), pattern, text)
     hits = test.compiled("(?:", ")(?s:.*)").finditer(text)
@@ -52,15 +68,15 @@ def places(
 
 def _like(test: Like, text: bytes) -> Places:
     if b"\n" in text:
-        return _alone(test.compiled(), text.split(_SEPARATOR)[1:-1])
-    lines = text[1:-1].replace(_SEPARATOR, b"\n")
+        return _alone(test.compiled(), text.split(SEPARATOR)[1:-1])
+    lines = text[1:-1].replace(SEPARATOR, b"\n")
     return _places(_starts(test.of_lines().finditer(lines)), _positions(lines, b"\n"))
 
 
 def _lines(of_lines: Any, pattern: Any, text: bytes) -> Places:
     """Of a pattern with anchors: what is found on a line is sure, what is found with its ends or in
     values of several lines is only likely."""
-    lines = text.replace(_SEPARATOR, _BETWEEN)
+    lines = text.replace(SEPARATOR, _BETWEEN)
     bounds = _positions(lines)
     hits = np.array([hit.span() for hit in of_lines.finditer(lines)], np.int64).reshape(-1, 2)
     found = np.searchsorted(bounds, hits[:, 0], side="right") - 1
@@ -99,5 +115,5 @@ def _once(ascending: Places) -> Places:
     return ascending[stays]
 
 
-def _positions(text: bytes, separator: bytes = _SEPARATOR) -> Places:
+def _positions(text: bytes, separator: bytes = SEPARATOR) -> Places:
     return np.flatnonzero(np.frombuffer(text, np.uint8) == separator[0])

@@ -1,9 +1,9 @@
 """Searching the strings of a block of rows as one text.
 
-A ``Page`` joins the folded values of a block with the byte 0xFF, which UTF-8 never contains: a
-needle with the separator before it is found at the start of a value, with it behind at the end,
-with both it is the whole value. Folding goes character by character, so the fold of a part is a
-part of the fold: tests that heed case search the folded text first and look at the values found.
+A ``Page`` has the folded values of a block one after another, and where each begins. A part is
+sought in all of them at once, the beginning and the end of a value where they are known to stand.
+Folding goes character by character, so the fold of a part is a part of the fold: tests that heed
+case search the folded text first and look at the values found.
 """
 
 from __future__ import annotations
@@ -25,81 +25,92 @@ from headcount_server.core.texts import (
     fold,
 )
 
-_SEPARATOR = b"\xff"
-_SEPARATOR_BYTE = 0xFF
-_NEEDLES_MAX = 8  # whole values searched one by one; more are looked up in a set
+_AT = ord("@")
+_ASCII_MAX = 0x7F  # bytes up to this one are characters by themselves
+_UPPER, _LETTERS = np.uint8(ord("A")), np.uint8(26)
+_NEEDLES_MAX = 8  # whole values compared one by one; more are looked up in a set
 _SAMPLE = 1 << 12  # bytes that tell which are rare
 _TOGETHER, _ONE_BY_ONE = 2, 12  # bytes compared at all places, and then where these are found
 
+Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
+Read = Callable[[Places], Iterable[bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The values of some rows.
+    """Values of which none is empty.
 
     Attributes:
-        rows: ascending.
-        text: folded values, each between separators.
-        starts: where each value begins in ``text``.
+        text: the folded values, one after another.
+        bounds: where each begins in ``text``, and where the last one ends.
         is_ascii: whether all values are ASCII as written.
+        is_view: whether ``text`` are the bytes that it was made of, which are folded already.
     """
 
-    rows: NDArray[np.uint32]
-    text: bytes
-    starts: NDArray[np.int64]
+    text: Bytes
+    bounds: NDArray[np.uint32]
     is_ascii: bool
+    is_view: bool
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory."""
-        return len(self.text) + self.starts.nbytes + self.rows.nbytes
+        """Bytes of memory, without those of others."""
+        return self.bounds.nbytes + (0 if self.is_view else self.text.nbytes)
 
 
-def make_page(
-    rows: NDArray[np.uint32], joined: NDArray[np.uint8], lengths: NDArray[np.int64]
-) -> Page:
-    """A page of UTF-8 values that stand one after another in ``joined``. O(bytes)."""
-    stays = np.ones(len(joined) + len(rows) + 1, np.bool_)
-    stays[0] = False
-    stays[np.cumsum(lengths + 1)] = False
-    separated = np.full(len(stays), _SEPARATOR_BYTE, np.uint8)
-    separated[stays] = joined
-    text = separated.tobytes()
-    is_ascii = not len(joined) or int(joined.max()) < 128
+def make_page(joined: Bytes, lengths: NDArray[np.int64]) -> Page:
+    """A page of UTF-8 values that stand one after another in ``joined``, which stays as it is.
+
+    O(bytes).
+    """
+    bounds = np.zeros(len(lengths) + 1, np.uint32)
+    np.cumsum(lengths, out=bounds[1:])
+    is_ascii = not len(joined) or int(joined.max()) <= _ASCII_MAX
     if is_ascii:
-        text = text.lower()  # of bytes: the letters A to Z alone
-    else:
-        text = fold(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-    starts = np.flatnonzero(np.frombuffer(text, np.uint8) == _SEPARATOR_BYTE)[:-1] + 1
-    return Page(rows, text, starts, is_ascii)
+        is_folded = not bool((joined - _UPPER < _LETTERS).any())
+        text = joined if is_folded else np.frombuffer(joined.tobytes().lower(), np.uint8)
+        return Page(text, bounds, is_ascii, is_view=is_folded)
+    between = regex.separated(joined, bounds)
+    folded = fold(between.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    if folded == between:
+        return Page(joined, bounds, is_ascii, is_view=True)
+    separated = np.frombuffer(folded, np.uint8)
+    separators = np.flatnonzero(separated == regex.SEPARATOR[0])
+    bounds = (separators - np.arange(len(separators))).astype(np.uint32)
+    return Page(np.delete(separated, separators), bounds, is_ascii, is_view=False)
 
 
-def search(
-    page: Page, test: TextTest, read: Callable[[NDArray[np.uint32]], Iterable[bytes | None]]
-) -> NDArray[np.uint32]:
-    """The rows of the page whose value passes, ascending.
+def search(page: Page, test: TextTest, read: Read) -> Places:
+    """The places of the values that pass, ascending.
 
     Args:
         page: where to look.
         test: of ``core.texts`` (searched as said above) or another one (asked about every value).
-        read: the values of rows as written, asked for where they matter.
+        read: the values as written at some places, asked for where they matter.
     """
     if isinstance(test, Like | Matches):
-        joined = lambda: _SEPARATOR.join([b"", *(v or b"" for v in read(page.rows)), b""])  # noqa: E731
-        return page.rows[regex.places(page.text, page.is_ascii, test, joined)]
+        folded = regex.separated(page.text, page.bounds)
+        return regex.places(folded, page.is_ascii, test, lambda: _written(page, read))
     sure, possible = _candidates(page, test)
     if len(possible):
         possible = np.setdiff1d(possible, sure)
-        values = read(page.rows[possible])
-        passes = np.fromiter((_passes(test, value) for value in values), np.bool_, len(possible))
+        passes = np.fromiter((_passes(test, v) for v in read(possible)), np.bool_, len(possible))
         sure = np.union1d(sure, possible[passes])
-    return page.rows[sure]
+    return sure
 
 
 def passing(test: TextTest, values: Iterable[bytes | None]) -> NDArray[np.bool_]:
     """Which values, as written, pass; one after another."""
     return np.array([_passes(test, value) for value in values], np.bool_)
+
+
+def _written(page: Page, read: Read) -> bytes:
+    values = (value or b"" for value in read(np.arange(len(page))))
+    return regex.SEPARATOR.join([b"", *values, b""])
 
 
 def _passes(test: TextTest, value: bytes | None) -> bool:
@@ -114,21 +125,21 @@ def _candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
     nothing = np.empty(0, np.int64)
     match test:
         case OneOf():
-            sure = _whole(page, [text.encode() for text in sorted(test.folded)])
-            return sure, _whole(page, [fold(text).encode() for text in sorted(test.exact)])
+            sure = _whole(page, {text.encode() for text in test.folded})
+            return sure, _whole(page, {fold(text).encode() for text in test.exact})
         case ContainsOneOf():
-            sure = _any(page, [text.encode() for text in test.folded])
-            return sure, _any(page, [fold(text).encode() for text in test.exact])
+            sure = _any(page, _holding, [text.encode() for text in test.folded])
+            return sure, _any(page, _holding, [fold(text).encode() for text in test.exact])
         case StartsWith():
-            found = _any(page, [_SEPARATOR + fold(test.part).encode()])
+            found = _starting(page, fold(test.part).encode())
             return (nothing, found) if test.exactly else (found, nothing)
         case EndsWith():
-            found = _any(page, [fold(test.part).encode() + _SEPARATOR])
+            found = _ending(page, fold(test.part).encode())
             return (nothing, found) if test.exactly else (found, nothing)
         case DomainPasses():
             return _domain_candidates(page, test.test)
         case _:
-            return nothing, np.arange(len(page.rows))
+            return nothing, np.arange(len(page))
 
 
 def _domain_candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
@@ -137,84 +148,125 @@ def _domain_candidates(page: Page, test: TextTest) -> tuple[Places, Places]:
         sure = _domains(page, test.folded)
         return sure, _domains(page, {fold(text) for text in test.exact})
     if isinstance(test, EndsWith):
-        found = _any(page, [fold(test.part).encode() + _SEPARATOR])
-        found = _both(page, found, _find(page, b"@"))
+        found = _ending(page, fold(test.part).encode())
+        if len(found):
+            found = _both(page, found, _holding(page, b"@"))
         return (nothing, found) if test.exactly or "@" in test.part else (found, nothing)
     if isinstance(test, ContainsOneOf) and test.folded + test.exact:
         parts = {fold(text).encode() for text in (*test.folded, *test.exact)}
-        return nothing, _both(page, _any(page, sorted(parts)), _find(page, b"@"))
-    return nothing, _find(page, b"@")
+        return nothing, _both(page, _any(page, _holding, sorted(parts)), _holding(page, b"@"))
+    return nothing, _holding(page, b"@")
 
 
 def _both(page: Page, left: Places, right: Places) -> Places:
-    held = np.zeros(len(page.rows), np.bool_)
+    held = np.zeros(len(page), np.bool_)
     held[left] = True
     return right[held[right]]
 
 
 def _domains(page: Page, domains: Collection[str]) -> Places:
     """Places of the values whose domain is one of these, which are folded."""
-    wanted = sorted(domain.encode() for domain in domains if "@" not in domain)
+    wanted = {b"@" + domain.encode() for domain in domains if "@" not in domain}
     if len(wanted) <= _NEEDLES_MAX:
-        return _any(page, [b"@" + domain + _SEPARATOR for domain in wanted])
-    known = set(wanted)
-    parts = (part.rpartition(b"@") for part in page.text[1:-1].split(_SEPARATOR))
-    passes = (bool(at) and domain in known for _, at, domain in parts)
-    return np.flatnonzero(np.fromiter(passes, np.bool_, len(page.rows)))
+        return _any(page, _ending, sorted(wanted))
+    signs = np.flatnonzero(page.text == _AT)
+    places = _places(page, signs)
+    is_last = np.ones(len(places), np.bool_)
+    is_last[:-1] = places[1:] != places[:-1]
+    places = places[is_last]
+    return _among(page, wanted, places, signs[is_last])
 
 
-def _whole(page: Page, values: list[bytes]) -> Places:
+def _whole(page: Page, values: Collection[bytes]) -> Places:
     if len(values) <= _NEEDLES_MAX:
-        return _any(page, [_SEPARATOR + value + _SEPARATOR for value in values])
-    wanted = set(values)
-    parts = page.text[1:-1].split(_SEPARATOR)
-    return np.flatnonzero(np.fromiter((part in wanted for part in parts), np.bool_, len(parts)))
+        return _any(page, _equal, sorted(values))
+    return _among(page, values, np.arange(len(page)), page.bounds[:-1])
 
 
-def _any(page: Page, needles: list[bytes]) -> Places:
+def _among(
+    page: Page, wanted: Collection[bytes], places: Places, starts: NDArray[np.integer]
+) -> Places:
+    """Those of the places whose value is wanted from where it is said to start."""
+    ends = page.bounds[places + 1]
+    is_long = np.isin(ends - starts, np.array([len(value) for value in wanted], np.int64))
+    text = page.text.tobytes()
+    bounds = zip(starts[is_long].tolist(), ends[is_long].tolist(), strict=True)
+    places = places[is_long]
+    passes = (text[start:end] in wanted for start, end in bounds)
+    return places[np.fromiter(passes, np.bool_, len(places))]
+
+
+def _any(page: Page, find: Callable[[Page, bytes], Places], needles: list[bytes]) -> Places:
     if len(needles) == 1:
-        return _find(page, needles[0])
-    passes = np.zeros(len(page.rows), np.bool_)
+        return find(page, needles[0])
+    passes = np.zeros(len(page), np.bool_)
     for needle in needles:
-        passes[_find(page, needle)] = True
+        passes[find(page, needle)] = True
     return np.flatnonzero(passes)
 
 
-def _find(page: Page, needle: bytes) -> Places:
-    """Places of the values that hold the needle, ascending."""
-    if needle in (b"", _SEPARATOR):
-        return np.arange(len(page.rows))
-    if needle == _SEPARATOR + _SEPARATOR:
-        return np.empty(0, np.int64)  # no value is empty
-    leads = needle.startswith(_SEPARATOR)
-    is_whole = leads and needle.endswith(_SEPARATOR)  # neighbours share the separator
-    sought = needle[:-1] if is_whole else needle
-    ends = _ends(page.text, sought)
-    if is_whole:  # the text ends with a separator, so that something follows every value
-        ends = ends[np.frombuffer(page.text, np.uint8)[ends] == _SEPARATOR_BYTE]
-    places = np.searchsorted(page.starts, ends - len(sought) + leads, side="right") - 1
-    return places[np.concatenate((np.ones(1, np.bool_), places[1:] != places[:-1]))[: len(places)]]
+def _equal(page: Page, value: bytes) -> Places:
+    return _from(page, np.flatnonzero(_lengths(page) == len(value)), page.bounds[:-1], value)
 
 
-def _ends(text: bytes, sought: bytes) -> Places:
-    """Where each occurrence ends, ascending; those that overlap too. O(bytes).
+def _starting(page: Page, part: bytes) -> Places:
+    return _from(page, np.flatnonzero(_lengths(page) >= len(part)), page.bounds[:-1], part)
+
+
+def _ending(page: Page, part: bytes) -> Places:
+    starts = page.bounds[1:].astype(np.int64) - len(part)
+    return _from(page, np.flatnonzero(starts >= page.bounds[:-1]), starts, part)
+
+
+def _from(page: Page, places: Places, starts: NDArray[np.integer], part: bytes) -> Places:
+    """Those of the places at whose start the part stands; it doesn't go over their end. O(places)
+    most often: few are left after the first bytes."""
+    for offset, byte in enumerate(part):
+        if not len(places):
+            break
+        places = places[page.text[starts[places] + offset] == byte]
+    return places
+
+
+def _lengths(page: Page) -> NDArray[np.uint32]:
+    return page.bounds[1:] - page.bounds[:-1]
+
+
+def _holding(page: Page, part: bytes) -> Places:
+    """Places of the values that hold the part, ascending."""
+    if not part:
+        return np.arange(len(page))
+    starts = _occurrences(page.text, part)
+    places = _places(page, starts)
+    places = places[starts + len(part) <= page.bounds[places + 1]]  # else it lies in two values
+    stays = np.ones(len(places), np.bool_)
+    stays[1:] = places[1:] != places[:-1]
+    return places[stays]
+
+
+def _places(page: Page, starts: Places) -> Places:
+    """The value that each of these bytes is of."""
+    return np.searchsorted(page.bounds, starts.astype(np.uint32), side="right") - 1
+
+
+def _occurrences(text: Bytes, sought: bytes) -> Places:
+    """Where each occurrence starts, ascending; those that overlap too. O(bytes).
 
     Bytes are compared by arrays, the two that are rarest in a sample first: a search that stops at
     each hit takes longer, and holds the interpreter's lock.
     """
-    array = np.frombuffer(text, np.uint8)
-    count = len(array) - len(sought) + 1
+    count = len(text) - len(sought) + 1
     if count <= 0:
         return np.empty(0, np.int64)
-    often = np.bincount(array[:_SAMPLE], minlength=256)[np.frombuffer(sought, np.uint8)]
+    often = np.bincount(text[:_SAMPLE], minlength=256)[np.frombuffer(sought, np.uint8)]
     rarest: list[int] = np.argsort(often, kind="stable").tolist()
     hits = np.ones(count, np.bool_)
     for place in rarest[:_TOGETHER]:
-        hits &= array[place : place + count] == sought[place]
+        hits &= text[place : place + count] == sought[place]
     found = np.flatnonzero(hits)
     for place in rarest[_TOGETHER:_ONE_BY_ONE]:
-        found = found[array[found + place] == sought[place]]
+        found = found[text[found + place] == sought[place]]
     if len(sought) > _ONE_BY_ONE:
-        held = (text.startswith(sought, at) for at in found.tolist())
+        held = (text[at : at + len(sought)].tobytes() == sought for at in found.tolist())
         found = found[np.fromiter(held, np.bool_, len(found))]
-    return found + len(sought)
+    return found

@@ -1,7 +1,8 @@
 """The index of a text attribute: every value as written, and folded pages that are searched.
 
-Pages are made when first searched and dropped when a value of their block changes. An index and its
-frozen copies share them.
+Pages are made when first searched and dropped when a value of their block changes; one whose values
+are written in row order and folded already is a view of them. An index and its frozen copies share
+them.
 """
 
 from __future__ import annotations
@@ -71,8 +72,7 @@ class TextIndex(AttributeIndex):
         for block in sorted(self._pages):
             first = block * BLOCK_ROWS
             if within is None or asked.range_cardinality(first, first + BLOCK_ROWS):
-                page = self._page_of(asked, block) if alone else self._page(block)
-                found.append(scan.search(page, test, self._values.take))
+                found.append(self._search(block, test, asked if alone else None))
         rows = np.concatenate(found) if found else np.empty(0, np.uint32)
         selected = bitmaps.from_sorted(rows)
         return selected if within is None else selected & asked
@@ -96,16 +96,20 @@ class TextIndex(AttributeIndex):
         """Plain data; the same contents give the same data."""
         return {"values": self._values.dump()}
 
-    def _page(self, block: int) -> scan.Page:
+    def _search(self, block: int, test: TextTest, alone: BitMap | None) -> Rows:
+        """The rows of a block whose value passes, ascending; of those in ``alone``, if given."""
+        if alone is not None:
+            rows = _rows_of(alone, block)
+            page = scan.make_page(*self._values.gather(rows))
+            return rows[scan.search(page, test, lambda places: self._values.take(rows[places]))]
         place = self._pages[block]
         if place.page is None:
-            place.page = self._page_of(self.exists, block)
-        return place.page
-
-    def _page_of(self, some: BitMap, block: int) -> scan.Page:
-        first = block * BLOCK_ROWS
-        rows = bitmaps.to_array(some & bitmaps.from_range(first, first + BLOCK_ROWS))
-        return scan.make_page(rows, *self._values.gather(rows))
+            place.page = scan.make_page(*self._values.joined_page(block))
+        exists = self.exists
+        places = scan.search(
+            place.page, test, lambda some: self._values.take(_rows_of(exists, block)[some])
+        )
+        return _rows_of(exists, block)[places] if len(places) else np.empty(0, np.uint32)
 
     def _encoded(self, values: ValueColumn) -> Stored:
         """The UTF-8 bytes of each value, or None."""
@@ -189,3 +193,8 @@ class TextIndex(AttributeIndex):
     def _freeze_parts(self) -> None:
         self._values = self._values.freeze()
         self._pages = dict(self._pages)
+
+
+def _rows_of(rows: BitMap, block: int) -> Rows:
+    first = block * BLOCK_ROWS
+    return bitmaps.to_array(rows & bitmaps.from_range(first, first + BLOCK_ROWS))

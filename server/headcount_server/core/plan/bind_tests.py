@@ -224,7 +224,7 @@ def _like(
         like.of_lines()
     except patterns.PatternError:
         refuse(at, "the pattern is too large", "PATTERN_TOO_LARGE", text.span or span)
-    return like
+    return like.simplest()
 
 
 def _regex(test: tree.Matches, values: Values, place: str, span: tree.Span | None) -> TextTest:

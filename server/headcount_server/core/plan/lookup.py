@@ -160,8 +160,8 @@ def _match_keys(audience: AudienceView, test: TextTest, within: BitMap | None) -
 
 def _search(rows: NDArray[np.uint32], texts: list[bytes], test: TextTest) -> NDArray[np.uint32]:
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    page = scan.make_page(rows, np.frombuffer(b"".join(texts), np.uint8), lengths)
-    return scan.search(page, test, lambda some: [texts[i] for i in rows.searchsorted(some)])
+    page = scan.make_page(np.frombuffer(b"".join(texts), np.uint8), lengths)
+    return rows[scan.search(page, test, lambda places: [texts[i] for i in places.tolist()])]
 
 
 def _find(audience: AudienceView, keys: Sequence[str] | Sequence[int]) -> BitMap:
