@@ -14,6 +14,7 @@ from headcount_server.core.attributes.keyword import KeywordIndex
 from headcount_server.core.attributes.keywords import KeywordsIndex
 from headcount_server.core.attributes.number import NumberIndex
 from headcount_server.core.attributes.text import TextIndex
+from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import AttributeSchema, AttributeType
 from headcount_server.core.texts import (
     ContainsOneOf,
@@ -408,3 +409,30 @@ def test_many_whole_values_and_pages_of_text() -> None:
     index.erase(BitMap(range(65_536)))
     assert len(frozen.select(ContainsOneOf(("@",), ()))) == 70_000
     assert len(index.select(ContainsOneOf(("@",), ()))) == 70_000 - 65_536
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ([[0, 1], [2]], "a code without a spelling"),  # one past the last
+        ([[0], [1, 1]], "codes out of order"),
+        ([[1, 0]], "codes out of order"),
+    ],
+)
+def test_codes_that_cannot_be_are_data_loss(codes: list[list[int]], message: str) -> None:
+    index = new(AttributeType.KEYWORDS)
+    write(index, {1: ("a", "b")})
+    parts = index.dump()
+    damaged = RaggedColumn()
+    lists = [np.array(held, "<u4").tobytes() for held in codes]
+    damaged.put(np.arange(len(codes), dtype=np.uint32), lists)
+    parts["codes"] = damaged.dump()
+    with pytest.raises(DataLoss, match=message):
+        load_index(index.schema, parts)
+
+
+def test_codes_of_rows_need_rise_within_a_row_only() -> None:
+    index = new(AttributeType.KEYWORDS)
+    write(index, {1: ("a", "b"), 2: ("b",), 3: ("a",)})
+    loaded = load_index(index.schema, index.dump())
+    assert [loaded.get(row) for row in (1, 2, 3)] == [("a", "b"), ("b",), ("a",)]

@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,15 +189,15 @@ class CodedIndex(AttributeIndex):
         """The places of the rows (ascending) that may be seen."""
         return ~membership(self._unseen, rows) if self._unseen else slice(None)
 
-    def _named(self, counts: NDArray[np.integer[Any]]) -> list[tuple[str, int]]:
-        """Counts by code, summed by value, with the values as shown."""
+    def _named(self, held: Sequence[BitMap], counts: Sequence[int]) -> list[tuple[str, int]]:
+        """Counts by code, summed by value, with the values as shown: those that ``held`` shows."""
         shown: dict[int, str] = {}
         sums: dict[int, int] = {}
-        for code, rows in enumerate(self.spellings()):
+        for code, (rows, count) in enumerate(zip(held, counts, strict=True)):
             if rows:
                 value = self.dictionary.values[code]
                 shown.setdefault(value, self.dictionary.spellings[code])
-                sums[value] = sums.get(value, 0) + (int(counts[code]) if code < len(counts) else 0)
+                sums[value] = sums.get(value, 0) + count
         return [(text, sums[value]) for value, text in shown.items() if sums[value]]
 
     def _drop_unheld(self) -> bool:

@@ -50,9 +50,9 @@ class KeywordIndex(CodedIndex):
         """As said there; by bitmaps where spellings are few, else by the members' codes."""
         held = self.spellings()
         if self.exists.intersection_cardinality(members) == len(self.exists):
-            return self._named(np.array((yield from _sizes(held)), np.int64))
+            return self._named(held, (yield from _sizes(held)))
         if len(members) * _CODE_NS > self._bitmaps_ns(len(members)):
-            return self._named(np.array((yield from self._shared(members, held)), np.int64))
+            return self._named(held, (yield from self._shared(members, held)))
         among = members & self.exists
         cost_ns = len(among) * unlocked.LIST_NS
         rows = yield from apart(partial(unlocked.to_array, among), cost_ns)
@@ -61,7 +61,7 @@ class KeywordIndex(CodedIndex):
             codes = self.codes.take(rows[start : start + _CHUNK])
             counts += np.bincount(codes, minlength=len(held))
             yield
-        return self._named(counts)
+        return self._named(held, counts.tolist())
 
     def get(self, row: int) -> str | None:
         """The canonical value of one row, or None."""
