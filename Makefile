@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-random test-crash check lint types stubs format clean
+.PHONY: help demo test test-random test-mutants test-crash check lint types stubs format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ test: $(STAMP) ## all tests
 
 test-random: $(STAMP) ## property tests with other examples than last time
 	$(BIN)/python -m pytest -n auto --dist loadgroup --hypothesis-profile=random tests/property tests/oracle tests/unit
+
+test-mutants: $(STAMP) ## each boundary of the core moved (>= to >), a test has to fail; hours
+	$(BIN)/python -m pytest -p tests.mutation.boundaries -p no:xdist -p no:cacheprovider \
+	  tests/unit tests/meaning tests/oracle tests/property $(MUTANTS)
 
 test-crash: $(STAMP) ## disks that fail at every call, and a server killed 200 times
 	HEADCOUNT_CRASH_STEP=1 HEADCOUNT_KILLS=200 $(BIN)/python -m pytest -n auto tests/crash
