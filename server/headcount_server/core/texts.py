@@ -116,10 +116,11 @@ class Dictionary:
 
     def add_all(self, spellings: Iterable[str]) -> NDArray[np.uint32]:
         """The codes of many spellings, in order; new ones are added in order."""
-        codes = self._codes
-        add = self.add
-        found = [codes[s] if s in codes else add(s) for s in spellings]
-        return np.array(found, dtype=np.uint32)
+        given = list(spellings)
+        try:
+            return np.fromiter(map(self._codes.__getitem__, given), np.uint32, len(given))
+        except KeyError:
+            return np.fromiter(map(self.add, given), np.uint32, len(given))
 
     def code(self, spelling: str) -> int | None:
         """The code of exactly this spelling, or None."""

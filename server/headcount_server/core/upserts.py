@@ -43,6 +43,15 @@ class _Later:
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """Values that are made first, and the order of all rows of the batch if they are of all."""
+
+    values: AttributeValues
+    round: Round
+    order: NDArray[np.intp] | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Made:
     """The first values of an attribute for each row, and the days on which they change."""
 
@@ -130,6 +139,7 @@ def upserting(audience: Audience, command: UpsertSubscribers) -> Steps[Upsert]:
     days = _days(audience, command)
     yield
     whole = rounds_of(met.added.rows)
+    order = np.argsort(met.added.rows)
     yield
     made: list[_Made] = []
     later: list[_Later] = []
@@ -139,7 +149,8 @@ def upserting(audience: Audience, command: UpsertSubscribers) -> Steps[Upsert]:
         if any(name == other.attribute for other in made):
             later.append(_Later(values, rounds))
         elif rounds:
-            made.append((yield from _making(audience, met.added, values, rounds[0], days)))
+            part = _Part(values, rounds[0], order if places is None and len(whole) == 1 else None)
+            made.append((yield from _making(audience, met.added, part, days)))
             if len(rounds) > 1:
                 later.append(_Later(values, rounds[1:]))
     return Upsert(command, met, days, made, later)
@@ -168,15 +179,14 @@ def _days(audience: Audience, command: UpsertSubscribers) -> Places:
     return audience.calendar.days_of(changed_at)
 
 
-def _making(
-    audience: Audience, added: Added, values: AttributeValues, round: Round, days: Places
-) -> Steps[_Made]:
-    places = _places(values, round, len(added.rows))
-    column = values.values if round is None else _taken(values.values, round)
+def _making(audience: Audience, added: Added, part: _Part, days: Places) -> Steps[_Made]:
+    values = part.values
+    places = _places(values, part.round, len(added.rows))
+    column = values.values if part.round is None else _taken(values.values, part.round)
     rows = added.rows[places]
     index = audience.attributes[values.attribute]
     yield
-    pending = yield from index.writing(rows, column, added.is_unseen[places])
+    pending = yield from index.writing(rows, column, added.is_unseen[places], part.order)
     changed = pending.changed - pending.respelled
     found = yield from audience.changes.adding(values.attribute, changed, rows, days[places])
     return _Made(values.attribute, pending, found)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def from_texts(
     if kind in (AttributeType.KEYWORD, AttributeType.TEXT):
         return _strings(kind, [text or "" for text in texts], limits)
     if kind is AttributeType.KEYWORDS:
-        split = {text: (text or "").split("|") for text in set(texts)}
+        split = {text: text.split("|") if text else () for text in set(texts)}
         return _string_lists([split[text] for text in texts], limits)
     present = np.fromiter(map(bool, texts), np.bool_, len(texts))
     where = np.flatnonzero(present)
@@ -269,7 +270,7 @@ def _strings(kind: AttributeType, given: list[str], limits: Limits) -> Built:
 def _string_lists(given: Sequence[Sequence[str]], limits: Limits) -> Built:
     data = _sets(given)
     present = np.fromiter(map(bool, data), np.bool_, len(data))
-    distinct = {part for parts in set(data) for part in parts}
+    distinct = set(chain.from_iterable(data))
     faults: dict[str, str] = {}
     if not _all_good(distinct, limits):
         faults = {part: _string_fault(part, limits) for part in distinct}
@@ -285,16 +286,16 @@ def _string_lists(given: Sequence[Sequence[str]], limits: Limits) -> Built:
 
 
 def _sets(given: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Each list without empty and repeated strings; equal lists give one tuple."""
-    known: dict[tuple[str, ...], tuple[str, ...]] = {}
-    data: list[tuple[str, ...]] = []
-    for parts in given:
-        whole = tuple(parts)
-        found = known.get(whole)
-        if found is None:
-            found = known[whole] = tuple(dict.fromkeys(filter(None, whole)))
-        data.append(found)
-    return data
+    """Each list without empty and repeated strings."""
+    flat = list(chain.from_iterable(given))
+    codes = {text: code for code, text in enumerate(dict.fromkeys(flat))}
+    lengths = np.fromiter(map(len, given), np.int64, len(given))
+    keys = np.repeat(np.arange(len(given)) * len(codes), lengths)
+    keys += np.fromiter(map(codes.__getitem__, flat), np.int64, len(flat))
+    keys.sort()
+    if "" in codes or bool((keys[1:] == keys[:-1]).any()):
+        return [tuple(dict.fromkeys(filter(None, parts))) for parts in given]
+    return list(map(tuple, given))
 
 
 def _all_good(strings: Sequence[str] | set[str], limits: Limits) -> bool:

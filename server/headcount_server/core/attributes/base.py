@@ -26,7 +26,6 @@ from headcount_server.core.attributes.pending import (
     joined,
     part_of,
     steps_of,
-    taken,
     together,
 )
 from headcount_server.core.schema import AttributeSchema
@@ -66,7 +65,11 @@ class AttributeIndex(ABC):
         return self.publish(finish(self.writing(rows, values)))
 
     def writing(
-        self, rows: Rows, values: ValueColumn, unseen: Mask | None = None
+        self,
+        rows: Rows,
+        values: ValueColumn,
+        unseen: Mask | None = None,
+        order: NDArray[np.intp] | None = None,
     ) -> Steps[Pending]:
         """Make a write aside, in steps of about a millisecond; nobody sees it until ``publish``.
 
@@ -76,6 +79,7 @@ class AttributeIndex(ABC):
             rows: as in ``write``.
             values: likewise.
             unseen: which of the rows have no value here and are asked for by nobody; None: none.
+            order: what ``np.argsort(rows)`` gives, where that is known.
         """
         assert not self._frozen, "a frozen index can't change"
         assert values.type is self.schema.type
@@ -85,7 +89,7 @@ class AttributeIndex(ABC):
             parts.append(self._encoded(part_of(values, at)))
             yield
         new = joined(parts)
-        order = np.argsort(rows)
+        order = np.argsort(rows) if order is None else order
         yield
         hidden = np.zeros(len(rows), np.bool_) if unseen is None else unseen[order]
         self._unseen = bitmaps.from_sorted(rows[order[hidden]])
@@ -202,7 +206,7 @@ class AttributeIndex(ABC):
         changes: list[Change] = []
         for at in steps_of(len(places)):
             some = places[at]
-            change = self._compared(rows[some], taken(new, some), is_unseen)
+            change = self._compared(rows[some], new[some], is_unseen)
             if is_unseen:
                 self._place(change)
             if len(change.rows):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from headcount_server.core.attributes.pending import (
     Pending,
     Rows,
     Stored,
+    has_bytes,
+    objects,
     where,
 )
 from headcount_server.core.attributes.postings import Derived, Keys, grouped, make_keys
@@ -133,28 +135,19 @@ class KeywordsIndex(CodedIndex):
 
     def _encoded(self, values: ValueColumn) -> Stored:
         """Bytes of codes, or None, of each value; spellings get codes in the order of the write."""
-        add = self.dictionary.add
-        known: dict[tuple[str, ...], bytes] = {}
-        result: list[bytes | None] = []
-        data: Sequence[tuple[str, ...]] = values.data
-        for value, present in zip(data, values.present.tolist(), strict=True):
-            if not present:
-                result.append(None)
-                continue
-            codes = known.get(value)
-            if codes is None:
-                codes = array("I", sorted(map(add, value))).tobytes()
-                known[value] = codes
-            result.append(codes)
-        return result
+        pairs = zip(values.data, values.present.tolist(), strict=True)
+        given: list[tuple[str, ...]] = [value if present else () for value, present in pairs]
+        lengths = np.fromiter(map(len, given), np.int64, len(given))
+        codes = self.dictionary.add_all(chain.from_iterable(given))
+        keys = make_keys(np.repeat(np.arange(len(given), dtype=np.uint32), lengths), codes)
+        keys.sort()
+        written = keys.astype("<u4").tobytes()
+        bounds = [0, *(np.cumsum(lengths) * _CODE_BYTES).tolist()]
+        return objects([written[a:b] or None for a, b in pairwise(bounds)])
 
     def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
-        old: list[bytes | None] = [None] * len(rows) if is_unseen else self._codes.take(rows)
-        pairs = zip(old, new, strict=True)
-        differs = np.fromiter((a != b for a, b in pairs), np.bool_, len(rows))
-        had = np.fromiter((codes is not None for codes in old), np.bool_, len(rows))
-        has = np.fromiter((codes is not None for codes in new), np.bool_, len(rows))
-        return where(Change(rows, old, new, had, has), differs)
+        old = objects([None] * len(rows) if is_unseen else self._codes.take(rows))
+        return where(Change(rows, old, new, has_bytes(old), has_bytes(new)), old != new)
 
     def _respelled(self, change: Change) -> Mask:
         found = np.zeros(len(change.rows), np.bool_)
@@ -166,7 +159,7 @@ class KeywordsIndex(CodedIndex):
         return {self.dictionary.values[code] for code in np.frombuffer(codes, "<u4").tolist()}
 
     def _place(self, change: Change) -> None:
-        self._codes.put(change.rows, change.new)
+        self._codes.put(change.rows, change.new.tolist())
 
     def _keys(self, change: Change) -> Keys:
         rows = change.rows
@@ -178,7 +171,7 @@ class KeywordsIndex(CodedIndex):
 
     def _erase(self, rows: BitMap) -> bool:
         gone = bitmaps.to_array(rows)
-        self._toggle(_keys(gone, self._codes.take(gone)), bool(len(gone)))
+        self._toggle(_keys(gone, objects(self._codes.take(gone))), bool(len(gone)))
         self._codes.remove(gone, at_once=True)
         self._resized(rows)
         self.exists = self.exists - rows
@@ -221,7 +214,7 @@ class KeywordsIndex(CodedIndex):
         self._codes = self._codes.freeze()
 
 
-def _keys(rows: Rows, stored: Sequence[bytes | None]) -> Keys:
-    lists = [codes or b"" for codes in stored]
+def _keys(rows: Rows, stored: Stored) -> Keys:
+    lists: list[bytes] = [codes or b"" for codes in stored.tolist()]
     lengths = np.fromiter(map(len, lists), np.int64, len(lists)) // _CODE_BYTES
     return make_keys(np.frombuffer(b"".join(lists), "<u4"), np.repeat(rows, lengths))

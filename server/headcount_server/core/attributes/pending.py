@@ -21,7 +21,7 @@ STEP_ROWS = 1_024  # rows that are looked at in one step: about a millisecond of
 
 Rows = NDArray[np.uint32]
 Mask = NDArray[np.bool_]
-Stored = Any  # values as an index stores them: an array, or a list
+Stored = NDArray[Any]  # values as an index stores them
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,16 @@ def steps_of(length: int) -> Iterator[slice]:
         yield slice(start, min(start + STEP_ROWS, length))
 
 
+def objects(values: Sequence[bytes | None]) -> Stored:
+    """Byte strings as an array, which is compared and taken from like others."""
+    return np.array(values, np.object_)
+
+
+def has_bytes(stored: Stored) -> Mask:
+    """Where an array of ``objects`` has a value, of which none is empty."""
+    return stored.astype(np.bool_)
+
+
 def part_of(values: ValueColumn, at: slice) -> ValueColumn:
     """The values at some places."""
     return ValueColumn(values.type, values.data[at], values.present[at])
@@ -74,16 +84,7 @@ def joined(parts: Sequence[Stored]) -> Stored:
     """Stored values one after another; one part or more."""
     if len(parts) == 1:
         return parts[0]
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts)
-    return [value for part in parts for value in part]
-
-
-def taken(stored: Stored, places: NDArray[np.integer[Any]]) -> Stored:
-    """The stored values at some places."""
-    if isinstance(stored, np.ndarray):
-        return stored[places]
-    return [stored[place] for place in places.tolist()]
+    return np.concatenate(parts)
 
 
 def where(change: Change, mask: Mask) -> Change:
@@ -93,8 +94,8 @@ def where(change: Change, mask: Mask) -> Change:
     places = np.flatnonzero(mask)
     return Change(
         change.rows[places],
-        taken(change.old, places),
-        taken(change.new, places),
+        change.old[places],
+        change.new[places],
         change.had[places],
         change.has[places],
     )

@@ -22,6 +22,8 @@ from headcount_server.core.attributes.pending import (
     Pending,
     Rows,
     Stored,
+    has_bytes,
+    objects,
     where,
 )
 from headcount_server.core.columns import by_block
@@ -114,18 +116,15 @@ class TextIndex(AttributeIndex):
     def _encoded(self, values: ValueColumn) -> Stored:
         """The UTF-8 bytes of each value, or None."""
         pairs = zip(values.data, values.present.tolist(), strict=True)
-        return [value.encode() if present else None for value, present in pairs]
+        return objects([value.encode() if present else None for value, present in pairs])
 
     def _compared(self, rows: Rows, new: Stored, is_unseen: bool) -> Change:
-        has = np.fromiter((value is not None for value in new), np.bool_, len(new))
+        has = has_bytes(new)
         had = np.zeros(len(rows), np.bool_) if is_unseen else membership(self.exists, rows)
-        old: list[bytes | None] = [None] * len(rows)
-        differs = has
-        if bool(had.any()):
-            old = self._values.take(rows)
-            pairs = zip(old, new, strict=True)
-            differs = np.fromiter((a != b for a, b in pairs), np.bool_, len(rows))
-        return where(Change(rows, old, new, had, has), differs)
+        if not bool(had.any()):
+            return where(Change(rows, objects([None] * len(rows)), new, had, has), has)
+        old = objects(self._values.take(rows))
+        return where(Change(rows, old, new, had, has), old != new)
 
     def _respelled(self, change: Change) -> Mask:
         found = np.zeros(len(change.rows), np.bool_)
@@ -134,7 +133,7 @@ class TextIndex(AttributeIndex):
         return found
 
     def _place(self, change: Change) -> None:
-        self._values.put(change.rows, change.new)
+        self._values.put(change.rows, change.new.tolist())
 
     def _noting(self, changes: Sequence[Change], pending: Pending) -> Steps[dict[int, bool]]:
         """Block -> whether it has values after the write, of those in which one changed."""
