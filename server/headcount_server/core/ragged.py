@@ -154,8 +154,33 @@ class RaggedColumn:
             rows = rows[order]
         lengths = self.lengths(rows)
         filled = np.maximum(lengths, 0)
-        ends = np.concatenate(([0], np.cumsum(filled)))
-        source = ragged_index(self._starts.take(rows), filled)
+        result = self._gather(rows, filled)
+        if order is None:
+            return result, lengths
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        starts = np.cumsum(filled) - filled
+        return result[ragged_index(starts[places], filled[places])], lengths[places]
+
+    def equal(
+        self, rows: NDArray[np.uint32], joined: Bytes, starts: Lengths, lengths: Lengths
+    ) -> NDArray[np.bool_]:
+        """Whether each row stores the ``lengths[i]`` bytes of ``joined`` from ``starts[i]`` on."""
+        result = self.lengths(rows) == lengths
+        likely = np.flatnonzero(result)
+        blocks = (rows[likely] >> np.uint32(16)).astype(np.uint16)
+        likely = likely[np.argsort(blocks, kind="stable")]
+        sizes = lengths[likely]
+        wrong = self._gather(rows[likely], sizes) != joined[ragged_index(starts[likely], sizes)]
+        if bool(wrong.any()):
+            at = np.searchsorted(np.cumsum(sizes), np.flatnonzero(wrong), side="right")
+            result[likely[at]] = False
+        return result
+
+    def _gather(self, rows: NDArray[np.uint32], lengths: Lengths) -> Bytes:
+        """The values of rows, whose lengths these are and whose blocks stand together."""
+        ends = np.concatenate(([0], np.cumsum(lengths)))
+        source = ragged_index(self._starts.take(rows), lengths)
         result = np.empty(int(ends[-1]), np.uint8)
         for block, index in by_block(rows):
             heap = self._heaps.get(block)
@@ -163,11 +188,7 @@ class RaggedColumn:
                 assert isinstance(index, slice), "the rows of a block stand together here"
                 part = slice(int(ends[index.start]), int(ends[index.stop]))
                 result[part] = heap.buffer[source[part]]
-        if order is None:
-            return result, lengths
-        places = np.empty_like(order)
-        places[order] = np.arange(len(order))
-        return result[ragged_index(ends[places], filled[places])], lengths[places]
+        return result
 
     def lengths(self, rows: NDArray[np.uint32]) -> Lengths:
         """The length of each row's value, -1 where there is none."""

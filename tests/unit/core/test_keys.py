@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -167,12 +166,12 @@ def test_removed_entries_of_the_table_are_cleared_away() -> None:
     assert directory.nbytes < size + 60_000
 
 
-def few_hashes(texts: Iterable[bytes]) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    return np.array([len(text) % 3 for text in texts], np.uint64)
-
-
 def test_keys_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "stable_hashes", few_hashes)
+    def few(_: Any, lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return (lengths % 3).astype(np.uint32)
+
+    monkeypatch.setattr(hashing, "text_hashes", few)
+    monkeypatch.setattr(hashing, "text_hash", lambda text: len(text) % 3)
     directory = KeyDirectory(KeyType.STRING)
     keys = [f"{'x' * (i % 5)}{i}" for i in range(300)]
     rows, is_new = directory.find_or_add(keys)
@@ -184,6 +183,48 @@ def test_keys_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPatc
     expected = np.where(np.arange(300) % 3 == 0, -1, rows.astype(np.int64))
     assert directory.find(keys).tolist() == expected.tolist()
     assert directory.find_or_add(keys)[1].tolist() == (np.arange(300) % 3 == 0).tolist()
+
+
+@given(st.lists(st.binary(max_size=30)))
+def test_the_tables_hash_of_many_texts_is_that_of_each(texts: list[bytes]) -> None:
+    joined = np.frombuffer(b"".join(texts), np.uint8)
+    lengths = np.array([len(text) for text in texts], np.int64)
+    expected = [hashing.text_hash(text) for text in texts]
+    assert hashing.text_hashes(joined, lengths).tolist() == expected
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 16, 17, 255])
+def test_the_tables_hash_of_texts_of_one_length_is_that_of_each(size: int) -> None:
+    texts = [bytes(range(i, i + size - 1)) + b"x" if size > 1 else b"x" for i in range(2)]
+    joined = np.frombuffer(b"".join(texts), np.uint8)
+    expected = [hashing.text_hash(text) for text in texts]
+    assert hashing.text_hashes(joined, np.full(2, size)).tolist() == expected
+
+
+def test_keys_chosen_to_share_their_mixed_bits_do_not_share_places() -> None:
+    """Nobody knows the number that the table's hash starts from, so nobody can fill one place."""
+    shared = np.arange(3_000, dtype=np.uint64)  # the same leading bits if mixed as they are
+    keys = unmixed(shared).view(np.int64)
+    assert mix(keys.view(np.uint64)).tolist() == shared.tolist()
+    directory = KeyDirectory(KeyType.INT64)
+    rows, is_new = directory.find_or_add(keys)
+    assert is_new.all()
+    assert directory.find(keys).tolist() == rows.tolist()
+    assert len(np.unique(hashing.number_hashes(keys) >> np.uint32(20))) > 1_000
+
+
+def unmixed(z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The inverse of `mix`."""
+
+    def unshifted(z: np.ndarray[Any, Any], bits: int) -> np.ndarray[Any, Any]:
+        result = z
+        for _ in range(64 // bits):
+            result = z ^ (result >> np.uint64(bits))
+        return result
+
+    z = unshifted(z, 31) * np.uint64(pow(0x94D049BB133111EB, -1, 2**64))
+    z = unshifted(z, 27) * np.uint64(pow(0xBF58476D1CE4E5B9, -1, 2**64))
+    return unshifted(z, 30)
 
 
 def test_a_repeated_key_is_new_once() -> None:

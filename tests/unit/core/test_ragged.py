@@ -28,6 +28,12 @@ def holds(column: RaggedColumn, model: dict[int, bytes | None]) -> None:
     assert column.take(array) == expected
     assert [column.get(r) for r in rows] == expected
     assert column.lengths(array).tolist() == [-1 if v is None else len(v) for v in expected]
+    for turn in range(2):  # each row's own value, and that of another
+        sought = [v or b"" for v in expected[turn:] + expected[:turn]]
+        lengths = np.array([len(v) for v in sought], np.int64)
+        joined = np.frombuffer(b"".join(sought), np.uint8)
+        equal = column.equal(array, joined, np.cumsum(lengths) - lengths, lengths)
+        assert equal.tolist() == [e == s for e, s in zip(expected, sought, strict=True)]
     stored = {r: v for rs, vs in column.pages() for r, v in zip(rs.tolist(), vs, strict=True)}
     assert stored == {r: v for r, v in model.items() if v is not None}
     assert list(column.rows()) == sorted(stored)

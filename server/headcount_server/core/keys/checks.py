@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,24 @@ from headcount_server.limits import DEFAULT_LIMITS, INT64_MAX, INT64_MIN, Limits
 AnyKeys = Sequence[str] | Sequence[int] | NDArray[np.integer]
 
 
-def checked_texts(keys: Sequence[str], limits: Limits) -> list[bytes]:
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """UTF-8 texts, one after another in ``joined``, with the bytes of each."""
+
+    joined: NDArray[np.uint8]
+    lengths: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def each(self) -> list[bytes]:
+        """One by one."""
+        data = self.joined.tobytes()
+        ends = list(accumulate(self.lengths.tolist(), initial=0))
+        return [data[start:end] for start, end in pairwise(ends)]
+
+
+def checked_texts(keys: Sequence[str], limits: Limits) -> Texts:
     """The UTF-8 text of each key.
 
     Raises:
@@ -42,15 +61,15 @@ def checked_numbers(key_type: KeyType, keys: AnyKeys, limits: Limits) -> NDArray
     raise _refusal(faults(key_type, keys, limits), len(keys), limits)
 
 
-def sought_texts(keys: Sequence[str]) -> list[bytes]:
+def sought_texts(keys: Sequence[str]) -> Texts:
     """Bytes to look up by: a text that can't be a key gets bytes that no key has.
 
     Raises:
         InvalidBatch: for what isn't a string.
     """
     try:
-        return [key.encode(errors="surrogatepass") for key in keys]
-    except AttributeError:
+        return joined_texts(keys, "surrogatepass")
+    except TypeError:
         listed: list[Any] = list(keys)
         wrong = [
             (i, _text_fault(key, DEFAULT_LIMITS))
@@ -58,6 +77,19 @@ def sought_texts(keys: Sequence[str]) -> list[bytes]:
             if not isinstance(key, str)
         ]
     raise _refusal(wrong, len(keys), DEFAULT_LIMITS)
+
+
+def joined_texts(keys: Sequence[str], errors: str = "strict") -> Texts:
+    """The UTF-8 text of each key; ``errors`` as of ``str.encode``.
+
+    Raises:
+        TypeError: not all are strings.
+        UnicodeEncodeError: half a surrogate pair, if they are strict.
+    """
+    joined = "".join(keys)
+    sizes = keys if joined.isascii() else [key.encode(errors=errors) for key in keys]
+    lengths = np.fromiter(map(len, sizes), np.int64, len(keys))
+    return Texts(np.frombuffer(joined.encode(errors=errors), np.uint8), lengths)
 
 
 def sought_numbers(keys: AnyKeys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -98,13 +130,14 @@ def faults(key_type: KeyType, keys: AnyKeys, limits: Limits) -> list[tuple[int, 
     return found
 
 
-def _encoded(keys: AnyKeys, limits: Limits) -> list[bytes] | None:
+def _encoded(keys: AnyKeys, limits: Limits) -> Texts | None:
     """The UTF-8 text of each key, or None where some can't be used."""
     try:
-        texts = list(map(str.encode, keys))  # pyright: ignore[reportArgumentType]
+        texts = joined_texts(keys)  # pyright: ignore[reportArgumentType]
     except (TypeError, UnicodeEncodeError):
         return None
-    if texts and (not min(map(len, texts)) or max(map(len, texts)) > limits.key_bytes_max):
+    longest = int(texts.lengths.max(initial=0))
+    if len(texts) and (not texts.lengths.min() or longest > limits.key_bytes_max):
         return None
     return texts
 

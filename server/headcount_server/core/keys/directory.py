@@ -23,6 +23,7 @@ from headcount_server.core.keys import hashing
 from headcount_server.core.keys.allotment import Allotment
 from headcount_server.core.keys.checks import (
     AnyKeys,
+    Texts,
     checked_numbers,
     checked_texts,
     faults,
@@ -31,7 +32,7 @@ from headcount_server.core.keys.checks import (
 )
 from headcount_server.core.keys.order import KeyOrder
 from headcount_server.core.keys.table import RowTable
-from headcount_server.core.ragged import RaggedColumn, ragged_index
+from headcount_server.core.ragged import RaggedColumn
 from headcount_server.core.schema import KeyType
 from headcount_server.core.steps import Steps, finish
 from headcount_server.errors import DataLoss, InvalidBatch
@@ -40,10 +41,9 @@ from headcount_server.limits import DEFAULT_LIMITS, PARTITIONS_DEFAULT, Limits
 Keys = list[str] | NDArray[np.int64]  # strings, or numbers of both integer key types
 Rows = NDArray[np.uint32]
 
-_FEW = 16  # keys that are looked up one by one
+_FEW = 64  # keys that are looked up one by one
 _STEP_KEYS = 2_048  # keys that are stored in one step
 _FIND_KEYS = 4_096  # keys that are hashed or looked up in one step
-_CHUNK = 1 << 14  # keys that are looked up together: their arrays stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class KeyDirectory:
         self._order: KeyOrder | None = None  # of string keys, once a page was asked for
         self._numbers = Column(np.int64)  # of int64 keys
         self._exists = Column(np.bool_, False)  # of uint32 keys
-        self._table: RowTable | None = RowTable(self._table_hashes)
+        self._table: RowTable | None = RowTable()
         self._allotment = Allotment(partitions)
         self._frozen = False
         self._unseen = EMPTY  # rows whose keys are stored but may not be seen yet
@@ -130,7 +130,7 @@ class KeyDirectory:
         """
         if self.key_type is KeyType.STRING:
             texts = sought_texts(keys)  # pyright: ignore[reportArgumentType]
-            return self._seen(self._find_texts(texts, hashing.stable_hashes(texts)))
+            return self._seen(self._find_texts(texts))
         numbers, fits = sought_numbers(keys)
         if self.key_type is KeyType.INT64:
             return self._seen(np.where(fits, self._find_numbers(numbers), -1))
@@ -361,17 +361,25 @@ class KeyDirectory:
 
     def _rows_by_hash(self) -> RowTable:
         if self._table is None:
-            self._table = RowTable(self._table_hashes)
+            self._table = RowTable()
             if self.key_type is not KeyType.UINT32:
-                rows = to_array(self._everyone)
-                self._table.fill(self._table_hashes(rows), rows)
+                rows, hashes = to_array(self._everyone), self._all_hashes()
+                self._table.fill(hashes, rows)
         return self._table
 
-    def _table_hashes(self, rows: Rows) -> NDArray[np.uint64]:
-        """What the table is ordered by: a mixed number, or the stable hash of a text."""
+    def _all_hashes(self) -> NDArray[np.uint32]:
+        """The table's hashes of all keys, in the order of their rows."""
         if self.key_type is KeyType.INT64:
-            return hashing.mix(self._numbers.take(rows).view(np.uint64))
-        return self._hashes.take(rows)
+            return hashing.number_hashes(self._numbers.take(to_array(self._everyone)))
+        pages = self._texts.joined_pages()
+        parts = [hashing.text_hashes(joined, lengths) for _, joined, lengths in pages]
+        return np.concatenate(parts) if parts else np.empty(0, np.uint32)
+
+    def _table_hashes(self, rows: Rows) -> NDArray[np.uint32]:
+        """The table's hashes of the keys of some rows."""
+        if self.key_type is KeyType.INT64:
+            return hashing.number_hashes(self._numbers.take(rows))
+        return hashing.text_hashes(*self._texts.gather(rows))
 
     def _take_texts(self, rows: Rows) -> list[bytes]:
         texts = [text for text in self._texts.take(rows) if text is not None]
@@ -382,41 +390,22 @@ class KeyDirectory:
         def same(places: NDArray[np.intp], rows: Rows) -> NDArray[np.bool_]:
             return self._numbers.take(rows) == numbers[places]
 
-        return self._rows_by_hash().find(hashing.mix(numbers.view(np.uint64)), same)
+        return self._rows_by_hash().find(hashing.number_hashes(numbers), same)
 
-    def _find_texts(self, texts: Sequence[bytes], hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    def _find_texts(self, texts: Texts) -> NDArray[np.int64]:
         if len(texts) <= _FEW:
-            return np.array(list(map(self._find_text, texts, hashes.tolist())), np.int64)
-        parts = [np.empty(0, np.int64)]
-        for i in range(0, len(texts), _CHUNK):
-            chunk = slice(i, i + _CHUNK)
-            parts.append(self._find_texts_part(texts[chunk], hashes[chunk]))
-        return np.concatenate(parts)
-
-    def _find_text(self, text: bytes, hash_: int) -> int:
-        return self._rows_by_hash().find_one(hash_, lambda row: self._texts.get(row) == text)
-
-    def _find_texts_part(
-        self, texts: Sequence[bytes], hashes: NDArray[np.uint64]
-    ) -> NDArray[np.int64]:
-        joined = np.frombuffer(b"".join(texts), np.uint8)
-        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+            return np.array(list(map(self._find_text, texts.each())), np.int64)
+        joined, lengths = texts.joined, texts.lengths
         starts = np.cumsum(lengths) - lengths
 
         def same(places: NDArray[np.intp], rows: Rows) -> NDArray[np.bool_]:
-            sought = lengths[places]
-            stored, stored_lengths = self._texts.gather(rows)
-            result = stored_lengths == sought
-            if not bool(result.all()):
-                stored, sought = self._texts.gather(rows[result])
-            likely = np.flatnonzero(result)
-            wrong = stored != joined[ragged_index(starts[places[likely]], sought)]
-            if bool(wrong.any()):
-                at = np.searchsorted(np.cumsum(sought), np.flatnonzero(wrong), side="right")
-                result[likely[at]] = False
-            return result
+            return self._texts.equal(rows, joined, starts[places], lengths[places])
 
-        return self._rows_by_hash().find(hashes, same)
+        return self._rows_by_hash().find(hashing.text_hashes(joined, lengths), same)
+
+    def _find_text(self, text: bytes) -> int:
+        hash_ = hashing.text_hash(text)
+        return self._rows_by_hash().find_one(hash_, lambda row: self._texts.get(row) == text)
 
     def _seen(self, found: NDArray[np.int64]) -> NDArray[np.int64]:
         """Found rows, -1 in the place of those that may not be seen yet."""
@@ -426,36 +415,41 @@ class KeyDirectory:
         return found
 
     def _adding_texts(self, keys: Sequence[str]) -> Steps[Added]:
-        texts: list[bytes] = []
-        hash_parts = [np.empty(0, np.uint64)]
         found_parts = [np.empty(0, np.int64)]
         for start in range(0, len(keys), _FIND_KEYS):
             part = self._checked(keys, slice(start, start + _FIND_KEYS))
-            texts += part
-            hash_parts.append(hashing.stable_hashes(part))
-            yield
-            found_parts.append(self._find_texts(part, hash_parts[-1]))
+            found_parts.append(self._find_texts(part))
             yield
         found = np.concatenate(found_parts)
         missing = np.flatnonzero(found < 0)
-        numbering: dict[bytes, int] = {}
+        numbering: dict[str, int] = {}
         which: list[int] = []
         for start in range(0, len(missing), _FIND_KEYS):
-            some = missing[start : start + _FIND_KEYS].tolist()
-            which += [numbering.setdefault(texts[i], len(numbering)) for i in some]
+            some: list[int] = missing[start : start + _FIND_KEYS].tolist()
+            which += [numbering.setdefault(keys[i], len(numbering)) for i in some]
             yield
         ordinals = np.array(which, np.int64)
         _, first = np.unique(ordinals, return_index=True)
         firsts = missing[first]
-        hashes = np.concatenate(hash_parts)[firsts]
+        added = [key.encode() for key in numbering]
+        yield
+        parts = [added[start : start + _FIND_KEYS] for start in range(0, len(added), _FIND_KEYS)]
+        hash_parts = [np.empty(0, np.uint64)]
+        for part in parts:
+            hash_parts.append(hashing.stable_hashes(part))
+            yield
+        hashes = np.concatenate(hash_parts)
         rows = self._allotment.allot(hashes)
         yield
-        added = list(numbering)
 
-        def place(at: NDArray[np.intp]) -> None:
+        def place(at: NDArray[np.intp]) -> NDArray[np.uint32]:
             some = [added[i] for i in at.tolist()]
             lengths = np.fromiter(map(len, some), np.int64, len(some))
-            self._texts.put_joined(rows[at], b"".join(some), lengths)
+            joined = np.frombuffer(b"".join(some), np.uint8)
+            self._texts.put_joined(rows[at], joined, lengths)
+            if len(some) <= _FEW:
+                return np.array(list(map(hashing.text_hash, some)), np.uint32)
+            return hashing.text_hashes(joined, lengths)
 
         yield from self._placing(rows, hashes, place)
         return self._added(found, missing, firsts, rows, rows[ordinals])
@@ -488,14 +482,16 @@ class KeyDirectory:
         else:
             rows = self._allotment.allot(hashes)
 
-        def place(at: NDArray[np.intp]) -> None:
+        def place(at: NDArray[np.intp]) -> NDArray[np.uint32]:
+            added = numbers[firsts[at]]
             if self.key_type is KeyType.INT64:
-                self._numbers.put(rows[at], numbers[firsts[at]])
+                self._numbers.put(rows[at], added)
+            return hashing.number_hashes(added)
 
         yield from self._placing(rows, hashes, place)
         return self._added(found, missing, firsts, rows, rows[ordinals[inverse]])
 
-    def _checked(self, keys: Sequence[str], at: slice) -> list[bytes]:
+    def _checked(self, keys: Sequence[str], at: slice) -> Texts:
         """The UTF-8 text of some of the keys; raises InvalidBatch for all that are wrong."""
         try:
             return checked_texts(keys[at], self._limits)
@@ -503,18 +499,27 @@ class KeyDirectory:
             return checked_texts(keys, self._limits)
 
     def _placing(
-        self, rows: Rows, hashes: NDArray[np.uint64], place: Callable[[NDArray[np.intp]], None]
+        self,
+        rows: Rows,
+        hashes: NDArray[np.uint64],
+        place: Callable[[NDArray[np.intp]], NDArray[np.uint32]],
     ) -> Steps[None]:
-        """Store the keys of rows that nobody sees yet; ``place`` takes places among them."""
+        """Store the keys of rows that nobody sees yet.
+
+        Args:
+            rows: of the keys.
+            hashes: stable ones.
+            place: stores the keys at some places among them, and gives the table's hashes of these.
+        """
         self._unseen = from_rows(rows)
         order = np.argsort(rows)
         for start in range(0, len(rows), _STEP_KEYS):
             at = order[start : start + _STEP_KEYS]
-            place(at)
+            table_hashes = place(at)
             self._hashes.put(rows[at], hashes[at])
             yield
             if self.key_type is not KeyType.UINT32:
-                self._rows_by_hash().insert(self._table_hashes(rows[at]), rows[at])
+                self._rows_by_hash().insert(table_hashes, rows[at])
                 yield
 
     def _added(

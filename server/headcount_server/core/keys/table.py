@@ -1,10 +1,9 @@
-"""A hash table from 64-bit hashes to rows, for look-ups of many at once.
+"""A hash table from 32-bit hashes to rows, for look-ups of many at once.
 
 Extendible hashing (Fagin et al., 1979): the leading bits of a hash choose a segment of fixed size,
 in which linear probing goes round; a segment that fills up is split in two. So growing never stops
-for the whole table. It stores rows and 16 bits of each hash, its tag; hashes and keys are asked of
-its owner. What a look-up finds doesn't depend on where entries lie, so the table is never dumped
-but built anew.
+for the whole table. It stores rows and their hashes; keys are asked of its owner. What a look-up
+finds doesn't depend on where entries lie, so the table is never dumped but built anew.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Hashes = NDArray[np.uint64]
+Hashes = NDArray[np.uint32]
 Rows = NDArray[np.uint32]
 Places = NDArray[np.intp]
 Same = Callable[[Places, Rows], NDArray[np.bool_]]
@@ -25,36 +24,30 @@ _FREE = np.uint32(2**32 - 1)
 _REMOVED = np.uint32(2**32 - 2)
 _SEGMENT = 4096  # entries; splitting one takes a fraction of a millisecond
 _LOAD_MAX = int(_SEGMENT * 0.7)  # entries in use, removed ones included
-_DEPTH_MAX = 32  # leading bits; more can't be needed by fewer than 2^32 rows
+_HASH_BITS = 32
+_DEPTH_MAX = 20  # leading bits; the others are the place in a segment
 _FILLED = _SEGMENT // 2 + _SEGMENT // 8  # entries of a segment, most of which are filled at once
 _FILL_ROWS = 1 << 18
-_OFFSET_SHIFT = np.uint64(8)  # the place in a segment comes from bits 8 to 19
 
 
 class RowTable:
-    """Rows by hash.
-
-    Args:
-        hashes_of: the hash of each stored row.
-    """
+    """Rows by hash."""
 
     __slots__ = (
         "_depth",
         "_depths",
         "_directory",
-        "_hashes_of",
+        "_hashes",
         "_pool",
         "_segments",
-        "_tags",
         "_used",
     )
 
-    def __init__(self, hashes_of: Callable[[Rows], Hashes]) -> None:
-        self._hashes_of = hashes_of
+    def __init__(self) -> None:
         self._depth = 0
         self._directory = np.zeros(1, np.int64)  # leading bits of a hash -> segment
         self._pool = np.full(_SEGMENT, _FREE, np.uint32)
-        self._tags = np.zeros(_SEGMENT, np.uint16)  # beside the pool
+        self._hashes = np.zeros(_SEGMENT, np.uint32)  # beside the pool
         self._segments = 1
         self._used = np.zeros(1, np.int64)  # entries that aren't free, by segment
         self._depths = np.zeros(1, np.int64)  # leading bits that all of a segment share
@@ -69,17 +62,16 @@ class RowTable:
         """
         result = np.full(len(hashes), -1, np.int64)
         bases, offsets = self._start(hashes)
-        tags = _tags(hashes)
         places = np.arange(len(hashes))
         while len(places):
-            rows, offsets = self._probe(bases, offsets, tags)
+            rows, offsets = self._probe(bases, offsets, hashes)
             likely = np.flatnonzero(rows != _FREE)
-            places, bases, tags = places[likely], bases[likely], tags[likely]
+            places, bases, hashes = places[likely], bases[likely], hashes[likely]
             rows, offsets = rows[likely], offsets[likely]
             wrong = ~same(places, rows)
             result[places] = rows
             result[places[wrong]] = -1
-            places, bases, tags = places[wrong], bases[wrong], tags[wrong]
+            places, bases, hashes = places[wrong], bases[wrong], hashes[wrong]
             offsets = (offsets[wrong] + 1) & (_SEGMENT - 1)
         return result
 
@@ -90,17 +82,16 @@ class RowTable:
             hash_: of what is sought.
             same: whether a candidate row is what is sought.
         """
-        segment = int(self._directory[hash_ >> 64 - self._depth]) if self._depth else 0
-        base, offset = segment * _SEGMENT, hash_ >> int(_OFFSET_SHIFT) & _SEGMENT - 1
-        tag = hash_ & 0xFF | hash_ >> 12 & 0xFF00
+        segment = int(self._directory[hash_ >> _HASH_BITS - self._depth])
+        base, offset = segment * _SEGMENT, hash_ & _SEGMENT - 1
         while (row := int(self._pool[base + offset])) != _FREE:
-            if row != _REMOVED and int(self._tags[base + offset]) == tag and same(row):
+            if row != _REMOVED and int(self._hashes[base + offset]) == hash_ and same(row):
                 return row
             offset = (offset + 1) & (_SEGMENT - 1)
         return -1
 
     def insert(self, hashes: Hashes, rows: Rows) -> None:
-        """Add rows that aren't stored yet, each with its hash; ``hashes_of`` knows them already."""
+        """Add rows that aren't stored yet, each with its hash."""
         for start in range(0, len(rows), _SEGMENT):
             part = slice(start, start + _SEGMENT)
             self._make_room(hashes[part])
@@ -131,19 +122,19 @@ class RowTable:
             found = self._pool[places] == sought
             assert not bool((self._pool[places] == _FREE).any()), "only stored rows are removed"
             self._pool[places[found]] = _REMOVED
-            self._tags[places[found]] = 0
+            self._hashes[places[found]] = 0
             sought, bases = sought[~found], bases[~found]
             offsets = (offsets[~found] + 1) & (_SEGMENT - 1)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""
-        arrays = (self._pool, self._tags, self._directory, self._used, self._depths)
+        arrays = (self._pool, self._hashes, self._directory, self._used, self._depths)
         return sum(array.nbytes for array in arrays)
 
     def _fits(self, hashes: Hashes, depth: int) -> bool:
         """Whether no segment would be too full if all had that depth."""
-        counts = np.bincount((hashes >> np.uint64(64 - depth)).astype(np.int64))
+        counts = np.bincount(hashes >> np.uint32(_HASH_BITS - depth))
         return int(counts.max(initial=0)) <= _LOAD_MAX
 
     def _reserve(self, depth: int) -> None:
@@ -152,7 +143,7 @@ class RowTable:
         self._depth = depth
         self._directory = np.arange(count)
         self._pool = np.full(count * _SEGMENT, _FREE, np.uint32)
-        self._tags = np.zeros(count * _SEGMENT, np.uint16)
+        self._hashes = np.zeros(count * _SEGMENT, np.uint32)
         self._segments = count
         self._used = np.zeros(count, np.int64)
         self._depths = np.full(count, depth, np.int64)
@@ -160,16 +151,16 @@ class RowTable:
     def _segments_of(self, hashes: Hashes) -> NDArray[np.int64]:
         if not self._depth:
             return np.zeros(len(hashes), np.int64)
-        return self._directory[(hashes >> np.uint64(64 - self._depth)).astype(np.int64)]
+        return self._directory[hashes >> np.uint32(_HASH_BITS - self._depth)]
 
     def _start(self, hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        offsets = (hashes >> _OFFSET_SHIFT).astype(np.int64) & (_SEGMENT - 1)
+        offsets = hashes.astype(np.int64) & (_SEGMENT - 1)
         return self._segments_of(hashes) * _SEGMENT, offsets
 
     def _probe(
-        self, bases: NDArray[np.int64], offsets: NDArray[np.int64], tags: NDArray[np.uint16]
+        self, bases: NDArray[np.int64], offsets: NDArray[np.int64], hashes: Hashes
     ) -> tuple[Rows, NDArray[np.int64]]:
-        """From each place on, the first row of the same tag (or _FREE) and its offset."""
+        """From each place on, the first row of the same hash (or _FREE) and its offset."""
         offsets = offsets.copy()
         result = np.empty(len(bases), np.uint32)
         pending = np.arange(len(bases))
@@ -177,8 +168,8 @@ class RowTable:
             places = bases + offsets[pending]
             rows = self._pool[places]
             result[pending] = rows
-            on = (rows != _FREE) & ((self._tags[places] != tags) | (rows == _REMOVED))
-            pending, bases, tags = pending[on], bases[on], tags[on]
+            on = (rows != _FREE) & ((self._hashes[places] != hashes) | (rows == _REMOVED))
+            pending, bases, hashes = pending[on], bases[on], hashes[on]
             offsets[pending] = (offsets[pending] + 1) & (_SEGMENT - 1)
         return result, offsets
 
@@ -186,14 +177,13 @@ class RowTable:
         """Write entries for which there is room."""
         self._used += np.bincount(self._segments_of(hashes), minlength=len(self._used))
         bases, offsets = self._start(hashes)
-        tags = _tags(hashes)
         while len(rows):
             places = bases + offsets
             free = self._pool[places] == _FREE
             self._pool[places[free]] = rows[free]  # of two for one place the last one stays
             left = self._pool[places] != rows
-            self._tags[places[~left]] = tags[~left]
-            rows, bases, tags = rows[left], bases[left], tags[left]
+            self._hashes[places[~left]] = hashes[~left]
+            rows, bases, hashes = rows[left], bases[left], hashes[left]
             offsets = (offsets[left] + 1) & (_SEGMENT - 1)
 
     def _make_room(self, hashes: Hashes) -> None:
@@ -208,17 +198,17 @@ class RowTable:
     def _rewrite(self, segment: int, wanted: int) -> None:
         """Drop a segment's removed entries and split it unless that makes the room."""
         span = slice(segment * _SEGMENT, (segment + 1) * _SEGMENT)
-        rows = self._pool[span]
-        rows = rows[rows < _REMOVED]
+        stays = self._pool[span] < _REMOVED
+        rows, hashes = self._pool[span][stays], self._hashes[span][stays]
         self._pool[span] = _FREE
         self._used[segment] = 0
         if len(rows) + wanted > _LOAD_MAX:
             self._split(segment)
-        self._place(self._hashes_of(rows), rows)
+        self._place(hashes, rows)
 
     def _split(self, segment: int) -> None:
         depth = int(self._depths[segment])
-        assert depth < _DEPTH_MAX, "thousands of keys have the same 64-bit hash"
+        assert depth < _DEPTH_MAX, "thousands of keys have the same leading bits"
         if depth == self._depth:
             self._directory = np.repeat(self._directory, 2)
             self._depth += 1
@@ -235,12 +225,6 @@ class RowTable:
         """Room for a quarter more segments."""
         more = max(1, self._segments // 4)
         self._pool = np.concatenate([self._pool, np.full(more * _SEGMENT, _FREE, np.uint32)])
-        self._tags = np.concatenate([self._tags, np.zeros(more * _SEGMENT, np.uint16)])
+        self._hashes = np.concatenate([self._hashes, np.zeros(more * _SEGMENT, np.uint32)])
         self._used = np.concatenate([self._used, np.zeros(more, np.int64)])
         self._depths = np.concatenate([self._depths, np.zeros(more, np.int64)])
-
-
-def _tags(hashes: Hashes) -> NDArray[np.uint16]:
-    """Bits 0 to 7 and 20 to 27, which neither the segment nor the place comes from."""
-    low = hashes & np.uint64(0xFF)
-    return (low | hashes >> np.uint64(12) & np.uint64(0xFF00)).astype(np.uint16)
