@@ -33,3 +33,21 @@ def test_a_table_of_hashes_that_share_their_leading_bits_is_filled_all_the_same(
     table.fill(hashes, np.arange(10_000, dtype=np.uint32))
     found = table.find(hashes, lambda places, rows: hashes[rows] == hashes[places])
     assert found.tolist() == list(range(10_000))
+
+
+def test_rows_are_found_while_room_is_made_and_after() -> None:
+    dice = np.random.default_rng(4)
+    hashes = dice.permutation(np.unique(dice.integers(0, 2**32, 400_000, dtype=np.uint32)))
+    rows = np.arange(len(hashes), dtype=np.uint32)
+    table, steps = RowTable(), 0
+    same = lambda places, found: hashes[found] == hashes[places]  # noqa: E731
+    for start in range(0, len(rows), 2_000):
+        for _ in table.making_room():
+            steps += 1
+            if start > 300_000:
+                assert table.find(hashes[: start + 9], same).tolist() == [
+                    *range(start), *([-1] * 9)
+                ]  # fmt: skip
+        table.insert(hashes[start : start + 2_000], rows[start : start + 2_000])
+    assert steps > 20
+    assert table.find(hashes, same).tolist() == rows.tolist()

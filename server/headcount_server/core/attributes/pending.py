@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from headcount_server.core.values import ValueColumn
 
-STEP_ROWS = 1_024  # rows that are looked at in one step: about a millisecond of keywords
+STEP_ROWS = 1024  # rows that are looked at in one step: about a millisecond of keywords
 
 Rows = NDArray[np.uint32]
 Mask = NDArray[np.bool_]

@@ -519,7 +519,9 @@ class KeyDirectory:
             self._hashes.put(rows[at], hashes[at])
             yield
             if self.key_type is not KeyType.UINT32:
-                self._rows_by_hash().insert(table_hashes, rows[at])
+                table = self._rows_by_hash()
+                yield from table.making_room()
+                table.insert(table_hashes, rows[at])
                 yield
 
     def _added(

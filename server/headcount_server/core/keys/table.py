@@ -13,6 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from headcount_server.core.steps import Steps
+
 Hashes = NDArray[np.uint32]
 Rows = NDArray[np.uint32]
 Places = NDArray[np.intp]
@@ -28,6 +30,8 @@ _HASH_BITS = 32
 _DEPTH_MAX = 20  # leading bits; the others are the place in a segment
 _FILLED = _SEGMENT // 2 + _SEGMENT // 8  # entries of a segment, most of which are filled at once
 _FILL_ROWS = 1 << 18
+_COPIED = 1 << 15  # entries that are copied in one step
+_SPARE = 16  # one segment in so many is room enough for the next few thousand rows
 
 
 class RowTable:
@@ -96,6 +100,25 @@ class RowTable:
             part = slice(start, start + _SEGMENT)
             self._make_room(hashes[part])
             self._place(hashes[part], rows[part])
+
+    def making_room(self) -> Steps[None]:
+        """Make room for segments to come, if few are left, in steps of less than a millisecond.
+
+        Rows may be sought between two steps, not added or removed.
+        """
+        if len(self._used) - self._segments > self._segments // _SPARE:
+            return
+        more = self._segments // 4
+        pool = np.empty(len(self._pool) + more * _SEGMENT, np.uint32)
+        hashes = np.empty(len(pool), np.uint32)
+        for start in range(0, len(pool), _COPIED):
+            part = slice(start, start + _COPIED)
+            old = self._pool[part]
+            pool[part] = _FREE
+            pool[start : start + len(old)] = old
+            hashes[start : start + len(old)] = self._hashes[part]
+            yield
+        self._grow_to(pool, hashes, more)
 
     def fill(self, hashes: Hashes, rows: Rows) -> None:
         """Add rows to an empty table, each with its hash; far cheaper than ``insert`` for many.
@@ -222,9 +245,13 @@ class RowTable:
         self._directory[entries[len(entries) // 2 :]] = new
 
     def _grow(self) -> None:
-        """Room for a quarter more segments."""
+        """Room for a quarter more segments, in one piece."""
         more = max(1, self._segments // 4)
-        self._pool = np.concatenate([self._pool, np.full(more * _SEGMENT, _FREE, np.uint32)])
-        self._hashes = np.concatenate([self._hashes, np.zeros(more * _SEGMENT, np.uint32)])
+        free = np.full(more * _SEGMENT, _FREE, np.uint32)
+        hashes = np.concatenate([self._hashes, free])
+        self._grow_to(np.concatenate([self._pool, free]), hashes, more)
+
+    def _grow_to(self, pool: Rows, hashes: Hashes, more: int) -> None:
+        self._pool, self._hashes = pool, hashes
         self._used = np.concatenate([self._used, np.zeros(more, np.int64)])
         self._depths = np.concatenate([self._depths, np.zeros(more, np.int64)])
