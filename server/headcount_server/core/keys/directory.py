@@ -417,8 +417,8 @@ class KeyDirectory:
     def _adding_texts(self, keys: Sequence[str]) -> Steps[Added]:
         found_parts = [np.empty(0, np.int64)]
         for start in range(0, len(keys), _FIND_KEYS):
-            part = self._checked(keys, slice(start, start + _FIND_KEYS))
-            found_parts.append(self._find_texts(part))
+            texts = self._checked(keys, slice(start, start + _FIND_KEYS))
+            found_parts.append(self._find_texts(texts))
             yield
         found = np.concatenate(found_parts)
         missing = np.flatnonzero(found < 0)
@@ -431,11 +431,13 @@ class KeyDirectory:
         ordinals = np.array(which, np.int64)
         _, first = np.unique(ordinals, return_index=True)
         firsts = missing[first]
-        added = [key.encode() for key in numbering]
         yield
-        parts = [added[start : start + _FIND_KEYS] for start in range(0, len(added), _FIND_KEYS)]
+        new = list(numbering)
+        added: list[bytes] = []
         hash_parts = [np.empty(0, np.uint64)]
-        for part in parts:
+        for start in range(0, len(new), _FIND_KEYS):
+            part = [key.encode() for key in new[start : start + _FIND_KEYS]]
+            added += part
             hash_parts.append(hashing.stable_hashes(part))
             yield
         hashes = np.concatenate(hash_parts)
