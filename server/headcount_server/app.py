@@ -26,6 +26,7 @@ import uvloop
 
 from headcount_server import __version__
 from headcount_server.codec.log import LOG_ID_BYTES
+from headcount_server.core.rules.parser import grammar
 from headcount_server.core.state import State
 from headcount_server.engine.clock import system_clock
 from headcount_server.engine.engine import Engine
@@ -177,7 +178,7 @@ async def _serving(settings: Settings) -> AsyncGenerator[tuple[Engine, str], Non
             State(settings.limits), store, system_clock(), log,
             settings.sync_every_s, settings.snapshot_log_bytes, settings.erasure_days,
         )  # fmt: skip
-        await engine.start()
+        await asyncio.gather(engine.start(), asyncio.to_thread(grammar))
         stack.push_async_callback(engine.close)
         server = RpcServer(engine, settings.limits, __version__)
         engine.on_state(server.tell_health)

@@ -23,6 +23,7 @@ from headcount.v1 import (
 )
 from headcount_server.app import embedded, verify
 from headcount_server.cli.serve import serve
+from headcount_server.core.rules.parser import grammar
 from headcount_server.errors import DataLoss, InUse
 
 PROGRAM = [sys.executable, "-c", "from headcount_server.cli.serve import serve; serve()"]
@@ -222,3 +223,9 @@ def test_a_private_socket_is_gone_afterwards(tmp_path):
             probe.connect(str(path))
         assert path.parent.stat().st_mode & 0o777 == 0o700
     assert not path.parent.exists()
+
+
+def test_the_grammar_is_read_before_the_first_call(tmp_path):
+    grammar.cache_clear()
+    with embedded(tmp_path):
+        assert grammar.cache_info().currsize == 1

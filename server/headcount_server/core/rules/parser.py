@@ -56,7 +56,7 @@ def check_parsed(text: str, rule: Rule, limits: Limits) -> None:
 
 @cache
 def grammar() -> Lark:
-    """The parser's tables, built at first use in about a quarter of a second."""
+    """The parser's tables; the first call takes a quarter of a second, which a start does."""
     return Lark.open_from_package(
         "headcount_server.core.rules",
         "grammar.lark",
