@@ -1,4 +1,4 @@
-"""An index that is built between two steps of a write holds nothing of what the write put in place."""
+"""An index built between two steps of a write holds nothing of what the write put in place."""
 
 import numpy as np
 import pytest

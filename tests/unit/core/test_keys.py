@@ -461,3 +461,12 @@ def test_a_dump_with_a_row_just_past_those_given_out_is_refused() -> None:
     moved = good["allotment"]["next"] + np.array([-1, 1])
     with pytest.raises(DataLoss, match="never given out"):
         KeyDirectory.load(good | {"allotment": good["allotment"] | {"next": moved}})
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"), [(10**59, f"{10**59}"), (10**60, "1" + "0" * 56 + "...")]
+)
+def test_a_key_at_fault_is_shown_as_far_as_it_helps(key: int, shown: str) -> None:
+    [(index, fault)] = KeyDirectory(KeyType.STRING).validate([key])
+    assert index == 0
+    assert fault.startswith(f"key {shown} is ")

@@ -34,7 +34,8 @@ def test_the_oldest_batch_remembered_has_its_revision_and_older_ones_the_newest(
 
 def test_batches_are_numbered_from_one_by_names_that_are_not_too_long() -> None:
     found = Producers(Limits())
-    for name in ("p", "ä" * (PRODUCER_NAME_BYTES_MAX // 2)):
+    longest = "p" * PRODUCER_NAME_BYTES_MAX
+    for name in ("p", longest, "ä" * (PRODUCER_NAME_BYTES_MAX // 2)):
         found.validate(Producer(name, 1), "a")
     for name in ("", "p" * (PRODUCER_NAME_BYTES_MAX + 1)):
         with pytest.raises(InvalidInput, match="1 to"):

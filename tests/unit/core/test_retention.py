@@ -301,3 +301,32 @@ def test_days_out_of_range_are_refused(days: int) -> None:
     schema = replace(SCHEMA, events=(EventSchema("open", retention_days=days),))
     with pytest.raises(InvalidSchema, match=r"events\['open'\]\.retention_days"):
         validate_schema(schema)
+
+
+def test_folding_day_by_day_comes_to_what_folding_at_once_does() -> None:
+    """Somebody whose only events fall out on the day of the fold before is folded by the next."""
+    worlds = world_of(), world_of()
+    start = micros(datetime(2026, 3, 21, 11, tzinfo=UTC))
+    for world in worlds:
+        for hours in (0, 1, 2):
+            buy(world, "ann", start + hours * HOUR)
+    fold(worlds[0])
+    for days in (1, 2):
+        at = NOW + days * DAY
+        fold(worlds[0], day=KEPT + timedelta(days), at=at)
+    fold(worlds[1], day=KEPT + timedelta(2), at=NOW + 2 * DAY)
+    for world in worlds:
+        assert [time for time, _, _ in times(world, "ann")] == [start, start + 2 * HOUR]
+
+
+@pytest.mark.parametrize(("late_us", "kept"), [(-1, 2), (0, 3)])
+def test_a_late_event_is_folded_up_to_the_last_instant_before_the_kept_days(
+    late_us: int, kept: int
+) -> None:
+    world = world_of()
+    fold(world)
+    begin = micros(datetime(2026, 3, 20, 23, tzinfo=UTC))  # midnight of Berlin
+    for hours in (-2, -1):
+        buy(world, "ann", begin + hours * HOUR)
+    buy(world, "ann", begin + late_us)
+    assert len(times(world, "ann")) == kept

@@ -571,6 +571,14 @@ BREAKAGES = {
     "places never given": lambda d: d.update(next_order=1),
     "no version": lambda d: d.pop("version"),
     "a missing column": lambda d: d["days"][0]["dimensions"].pop("link"),
+    "a day twice": lambda d: d["days"].append(d["days"][1]),
+    "an event twice": lambda d: d["days"][1].update(
+        rows=np.full(2, 2, np.uint32),
+        times={"base": 24 * HOUR, "unit": 1, "data": np.zeros(2, np.uint8)},
+        orders={"base": 1, "unit": 1, "data": np.zeros(2, np.uint8)},
+    ),
+    "a place that is still to be given": lambda d: d.update(next_order=2),
+    "a place below 0": lambda d: d["days"][0]["orders"].update(base=-1),
     "an empty day": lambda d: d["days"][0].update(rows=np.zeros(0, dtype=np.uint32)),
 }
 
@@ -585,3 +593,44 @@ def test_damaged_parts_are_refused(what: str) -> None:
     BREAKAGES[what](parts)
     with pytest.raises(DataLoss):
         EventStore.load(SCHEMAS["buy"], CALENDARS["UTC"], parts)
+
+
+def spread(days: list[int]) -> EventStore:
+    """An event of row 1 at noon of each of some days, written at once in this order."""
+    store = EventStore(SCHEMAS["open"], CALENDARS["UTC"], BucketCache(200_000))
+    times = np.array([24 * HOUR * day + 12 * HOUR for day in days])
+    none = (np.zeros(len(days), np.int64), np.zeros(len(days), np.bool_))
+    orders = np.arange(len(days), dtype=np.int64)
+    store.record(
+        np.ones(len(days), np.uint32),
+        times,
+        {"category": [None] * len(days)},
+        {"amount": none},
+        orders,
+    )
+    return store
+
+
+@pytest.mark.parametrize("apart", [65_535, 65_536, 65_537])
+def test_days_far_apart_in_one_batch_come_in_order(apart: int) -> None:
+    store = spread([apart, 0, *([7] * 600)])
+    assert [part["day"] for part in dump(store)["days"]] == [0, 7, apart]
+
+
+def test_a_value_as_large_as_its_column_can_hold_is_among_others() -> None:
+    amounts = [5, 5 + 254, 5 + 255]
+    model = Model("UTC")
+    model.write("open", [(row, 0, ["a"], [amount]) for row, amount in enumerate(amounts)])
+    for row, amount in enumerate(amounts):
+        where = MeasureIn("amount", (amount,))
+        node = DidAtLeast((Source("open", where),), Days(None, 10, None), 1)
+        assert list(evaluate(node, dict(model.stores))) == [row]
+
+
+def test_a_code_as_large_as_its_column_can_hold_is_found() -> None:
+    model = Model("UTC")
+    model.write("open", [(row, 0, [f"c{row}"], [1]) for row in range(255)])
+    for row in (0, 253, 254):
+        where = DimensionMatch("category", OneOf(frozenset([f"c{row}"]), frozenset()))
+        node = DidAtLeast((Source("open", where),), Days(None, 10, None), 1)
+        assert list(evaluate(node, dict(model.stores))) == [row]

@@ -41,6 +41,7 @@ from headcount_server.core.plan.nodes import (
     SegmentMembers,
     TextMatch,
 )
+from headcount_server.core.plan.scope import unknown
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.schema import (
@@ -667,3 +668,11 @@ def test_a_window_of_moves_must_begin_in_the_days_that_are_kept(window: str, is_
 )  # fmt: skip
 def test_what_is_wrong_is_told_before_what_is_not_answered_yet(text: str, reason: str) -> None:
     assert reason in [violation.reason for violation in violations(text)]
+
+
+@pytest.mark.parametrize(("known", "is_cut"), [(10, False), (11, True)])
+def test_known_names_are_told_as_far_as_it_helps(known: int, is_cut: bool) -> None:
+    names = [f"name{i:02}" for i in range(known)]
+    with pytest.raises(InvalidRule) as caught:
+        unknown("attribute", "zzzzzzzz", tuple(names), "rule", None)
+    assert f"{', '.join(names[:10])}{', …' if is_cut else ''})" in str(caught.value)

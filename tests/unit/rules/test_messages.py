@@ -249,6 +249,10 @@ def test_no_more_is_listed_than_helps() -> None:
     assert len(violation("x").expected) == EXPECTED_MAX
     assert len(set(violation("x").expected)) == EXPECTED_MAX
     assert violation("x").description.endswith("…")
+    few = violation("a = ")
+    assert len(few.expected) < EXPECTED_MAX
+    assert "one of: " in few.description
+    assert not few.description.endswith("…")
 
 
 @given(st.text(max_size=30) | st.text("abx =1\"'()#\\/.-<>$\n and or not in did", max_size=30))
