@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from headcount_server.core import bitmaps
+from headcount_server.core.changes import Changes
 from headcount_server.core.commands import AttributeValues, UpsertSubscribers
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.schema import AttributeType
@@ -134,3 +136,13 @@ def test_the_first_day_that_is_kept_stays_when_older_ones_go() -> None:
     assert holds(found, "plan changed in last 400 days")
     assert holds(found, "plan changed between 400 and 400 days ago")
     assert not holds(found, "plan changed in last 399 days")
+
+
+def test_the_first_day_that_is_kept_is_kept_whole() -> None:
+    changes = Changes()
+    for day in (9, 10, 11):
+        rows = np.array([day], np.uint32)
+        changes.add("a", bitmaps.from_rows(rows), rows, np.full(1, day))
+    changes.forget_before(10)
+    assert changes.first_day == 10
+    assert [list(changes.between("a", day, day)) for day in (9, 10, 11)] == [[], [10], [11]]

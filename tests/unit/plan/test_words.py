@@ -3,7 +3,7 @@
 from unittest.mock import patch
 
 import pytest
-from headcount_server.core.plan import words
+from headcount_server.core.plan import combined, words
 from headcount_server.core.plan.words import Combined, Kind, WordForms
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +89,10 @@ def test_other_blocks_make_other_words():
     assert _counts(forms, Combined(Kind.ALL, (more, rows)), None, everyone=more) == (
         len(rows), len(rows),
     )  # fmt: skip
+
+
+def test_two_parts_are_combined_and_one_stands_for_itself():
+    one, other = BitMap([1]), BitMap([2])
+    assert combined._one(Kind.ANY, (one, other)) == Combined(Kind.ANY, (one, other))
+    assert combined._one(Kind.ANY, (one,)) is one
+    assert combined._one(Kind.ANY, ()) == BitMap()

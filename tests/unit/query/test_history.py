@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from headcount_server.core.calendar import day_number
+from headcount_server.core.live.histories import advance, due_us
 from headcount_server.core.query.history import HistoryPoint, history
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import Unit
@@ -245,3 +247,25 @@ def test_a_history_as_old_as_the_days_kept_has_all_its_moves() -> None:
     advanced(world, at("2026-01-12T00:00"))
     with pytest.raises(InvalidRule, match="are kept from 2026-01-02 on"):
         world.members(parse('entered segment "s" ever'), world.clock)
+
+
+def test_moves_are_kept_from_the_start_on_until_the_first_day_is_too_old() -> None:
+    world = world_at("2026-03-10T10:00")
+    world.define("s", parse("age >= 18"), 30)
+    kept = world.audience.histories["s"]
+    start = world.clock
+    assert kept.kept_from(start + 30 * DAY) is None  # the first day is just 30 days ago
+    assert kept.kept_from(start + 31 * DAY) == day_number(date(2026, 3, 11))
+
+
+def test_who_ages_out_has_left_at_that_very_instant() -> None:
+    world = world_at("2026-03-10T10:00")
+    world.upsert("ann", {}, world.clock)
+    world.define("s", parse("known for at least 1 days"), 30)
+    assert moves(world) == []
+    due = due_us(world.audience)
+    assert due is not None
+    advance(world.audience, due - 1, world.audience.limits)
+    assert moves(world) == []
+    advance(world.audience, due, world.audience.limits)
+    assert moves(world) == [("ann", "entered", due)]
