@@ -195,6 +195,8 @@ def inactive(amount, unit="DAY"):
         (inactive({"kind": "Number", "number": "3"}, "DAYS"),
          "'DAYS' is no Unit"),
         ({"kind": "Did", "events": "open"}, "'open' is no list"),
+        ({"kind": "Did", "events": "x" * 58}, f"'{'x' * 58}' is no list"),
+        ({"kind": "Did", "events": "x" * 59}, f"'{'x' * 58}… is no list"),
         ({"kind": "Did", "events": ["open"], "often": {"many": "EXACTLY", "low": {
             "kind": "Timestamp", "timestamp": "2025-01-01T00:00:00+02:00"}}}, "no instant in UTC"),
     ],

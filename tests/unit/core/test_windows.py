@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import cast
 
 import pytest
+from headcount_server.core import windows
 from headcount_server.core.calendar import FIRST_DAY, LAST_DAY, calendar, day_number, instant_us
+from headcount_server.core.faults import FOUND_LENGTH_MAX, shortened
 from headcount_server.core.plan import event_nodes
 from headcount_server.core.rules import tree
 from headcount_server.core.rules.parser import parse
@@ -209,3 +211,20 @@ def test_the_ends_of_the_calendar_bound_event_spans_too() -> None:
     assert span == event_nodes.Days(None, LAST_DAY, last)
     first = event_span(DayRange(None, None), us("0001-01-01"), calendar("America/New_York"))
     assert first == event_nodes.Days(None, FIRST_DAY, us("0001-01-01"))
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("1E+99", "1" + "0" * (FOUND_LENGTH_MAX - 2) + "…"),
+        ("1E+100", "1.000e+100"),
+        ("1E-100", "1.000e-100"),
+    ],
+)
+def test_an_amount_at_fault_is_shown_as_far_as_it_helps(number: str, shown: str) -> None:
+    assert windows._digits(Decimal(number)) == shown
+
+
+def test_a_text_that_just_fits_a_message_is_shown_whole() -> None:
+    assert shortened("x" * FOUND_LENGTH_MAX) == "x" * FOUND_LENGTH_MAX
+    assert shortened("x" * (FOUND_LENGTH_MAX + 1)) == "x" * (FOUND_LENGTH_MAX - 1) + "…"

@@ -53,6 +53,7 @@ def bind(text: str) -> nodes.Node:
         ("0." + "0" * 40 + "1", Drawn(SEED, 0, 1)),
         ("99." + "9" * 30, All()),  # less than one part of 2^64 short of everyone
         ("0", Nothing()),
+        ("0." + "0" * 40, Nothing()),
         ("100", All()),
     ],
 )

@@ -66,7 +66,7 @@ def look_up_attribute(
         return _ranked(index, leaf)
     assert isinstance(leaf, PartIn)
     held = index.part_rows(leaf.part, audience.calendar)
-    return bitmaps.union([held[value] for value in leaf.values if value < len(held)])
+    return bitmaps.union([held[value] for value in leaf.values])
 
 
 def _ranked(index: NumberIndex, leaf: Ranked) -> BitMap:
