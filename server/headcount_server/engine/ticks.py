@@ -87,7 +87,7 @@ def tell_standing(
         (audience.name, segment)
         for audience in audiences
         for segment, history in audience.histories.items()
-        if history.maintained.bound is None
+        if history.stands_still
     }
     for audience, segment in sorted(standing - before):
         _log.warning(

@@ -10,9 +10,11 @@ import pytest
 from headcount_server.core.calendar import calendar, day_number
 from headcount_server.core.commands import FoldEvents, UpdateAudience
 from headcount_server.core.query import count
+from headcount_server.core.query.history import history
 from headcount_server.core.rules.parser import parse
+from headcount_server.core.rules.tree import Unit
 from headcount_server.core.schema import EventSchema, KeyType, Schema, validate_schema
-from headcount_server.errors import HeadcountError, InvalidRule, InvalidSchema
+from headcount_server.errors import HeadcountError, InvalidRule, InvalidSchema, NoHistory
 from headcount_server.limits import RETENTION_DAYS_MAX
 
 from tests.property.world import World
@@ -255,9 +257,13 @@ def test_a_segment_that_needs_more_is_refused_wherever_it_is_used_and_its_histor
     before = world.written()
     world.reload()
     assert world.written() == before
+    with pytest.raises(NoHistory, match="stands still: its rule can't be answered"):
+        history(world.audience, "loyal", Unit.DAY, None, NOW + 1)
+    assert history(world.audience, "once", Unit.DAY, None, NOW + 1)[-1].total == 2
     world.define("loyal", parse("did buy at least 2 times in last 30 days"), 30)
     assert len(world.audience.histories["loyal"].maintained.members) == 1
     assert total(world, 'entered segment "loyal" in last 1 days') == 1
+    assert history(world.audience, "loyal", Unit.DAY, None, NOW + 1)[-1].total == 1
 
 
 def update(world: World, days: int, reachable: str = "") -> None:

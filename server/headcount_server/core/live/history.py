@@ -66,6 +66,11 @@ class SegmentHistory:
         """Whether the first members are still to be found."""
         return self._is_new
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether the segment's rule can't be bound, so that nobody moves."""
+        return self.maintained.bound is None
+
     def start(self, round: Round) -> None:
         """Finds the first members, who enter nowhere; where that fails, a later start does."""
         try:

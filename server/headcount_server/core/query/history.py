@@ -53,7 +53,8 @@ def history(
 
     Raises:
         NotFound: there is no such segment.
-        NoHistory: its history isn't kept; says how to switch that on.
+        NoHistory: its history isn't kept; says how to switch that on. Or it stands still, since
+            the segment's rule can't be answered.
         InvalidInput: another unit, or a start before what is kept by that unit.
         LimitExceeded: too many points; a longer unit or a shorter time gives fewer.
     """
@@ -65,6 +66,12 @@ def history(
             "; update it with history_days, the number of days to keep, and it does from then on"
         )  # fmt: skip
         raise NoHistory(f'segment "{segment}" {what}{remedy}', segment=segment)
+    if kept.stands_still:
+        what = (
+            "its rule can't be answered any more, so nobody knows how many it has now; counting the"
+            " segment says why, and with a rule that can be answered it goes on"
+        )
+        raise NoHistory(f'the history of segment "{segment}" stands still: {what}', segment=segment)
     earliest = _earliest(kept, audience.calendar, unit)
     if start_us is None or start_us < kept.start_us:
         start_us = max(earliest, kept.start_us)
