@@ -89,7 +89,7 @@ class Bins:
     def without(self, erased: BitMap, values: Integers, take: Callable[[Rows], Integers]) -> Bins:
         """The bins without some rows, and without edges that nobody's value explains any more.
 
-        O(rows of the bins that held one of the erased).
+        O(rows of the bins of which one of the erased had the least or the greatest value).
 
         Args:
             erased: the rows.
@@ -102,11 +102,14 @@ class Bins:
         kept = np.ones(len(rows), np.bool_)
         for i in range(1, len(rows)):  # nobody is on either side of it
             kept[i] = bool(rows[i]) or bool(rows[i - 1])
-        for value in np.unique(values).tolist():  # an edge at the value, and one after it
-            i = int(np.searchsorted(self.edges, value, side="right")) - 1
-            if not bool((take(bitmaps.to_array(rows[i])) == value).any()):
-                kept[i] &= int(self.edges[i]) != value or i == 0
-                if i + 1 < len(rows) and int(self.edges[i + 1]) == value + 1:
+        for i, of_bin in self._at_ends(values):
+            least, greatest = int(self.edges[i]), self._top(i)
+            if rows[i]:  # the only value of a bin is everyone's
+                held = of_bin if least == greatest else take(bitmaps.to_array(rows[i]))
+                of_bin = of_bin[~np.isin(of_bin, held)]  # noqa: PLW2901
+            for value in of_bin.tolist():
+                kept[i] &= least != value or i == 0
+                if i + 1 < len(rows) and greatest == value:
                     kept[i + 1] = False
         starts = np.flatnonzero(kept).tolist()
         merged = [
@@ -114,6 +117,16 @@ class Bins:
             for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True)
         ]
         return Bins(self.edges[kept], merged)
+
+    def _at_ends(self, values: Integers) -> Iterator[tuple[int, Integers]]:
+        """Bins with the values that are the least or the greatest one of their bin, if any are."""
+        distinct = np.unique(values)
+        slots = slots_of(self.edges, distinct)
+        tops = np.append(self.edges[1:] - 1, INT64_MAX)
+        at_end = (self.edges[slots] == distinct) | (tops[slots] == distinct)
+        distinct, slots = distinct[at_end], slots[at_end]
+        for i in np.unique(slots).tolist():
+            yield i, distinct[slots == i]
 
     def settling(self) -> Iterator[None]:
         """Make the unions that are kept, one a step."""
