@@ -7,8 +7,11 @@ from random import Random
 import numpy as np
 import pytest
 from headcount_server.core.attributes import bins, make_index, number
+from headcount_server.core.attributes.bins import Bins
 from headcount_server.core.attributes.number import NumberIndex
+from headcount_server.core.attributes.postings import make_keys
 from headcount_server.core.schema import AttributeSchema, AttributeType
+from headcount_server.core.steps import finish
 from headcount_server.core.values import ValueColumn
 from pyroaring import BitMap
 
@@ -169,3 +172,20 @@ def test_a_range_asked_again_is_known_from_other_unions(
             assert found.count() == len(expected)
             some = BitMap(dice.sample(range(4_000), 500))
             assert found.count(some) == len(some & expected)
+
+
+def test_a_union_of_first_bins_that_is_kept_has_nothing_of_a_change_in_the_bin_after_them() -> None:
+    edges = np.array([LEAST, *range(1, 20)])
+    before = Bins(edges, [BitMap([2 * i, 2 * i + 100]) for i in range(20)])
+    count = 4  # of the bins that a union is kept of
+    below = before.between(0, count + 9, BitMap()).rows()
+    assert list(before.settling()) != []
+    row = 0  # the first there is
+    moved = [make_keys(np.array([0, count]), np.array([row, row], np.uint32))]
+    after = finish(before.toggling(moved))
+    assert after.rows[count] == before.rows[count] | BitMap([row])
+    for start in range(count + 1):
+        for stop in range(start + 1, 20):
+            wanted = BitMap.union(BitMap(), *after.rows[start:stop])
+            assert after.between(start, stop, BitMap()).rows() == wanted
+    assert below == BitMap.union(*before.rows[: count + 9])

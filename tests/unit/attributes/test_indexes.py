@@ -227,6 +227,18 @@ def test_an_index_does_what_a_dictionary_does(kind: AttributeType, data: st.Data
     assert flat(loaded.dump()) == flat(index.dump())
 
 
+@pytest.mark.parametrize("kind", FORMS)
+@given(data=st.data())
+@settings(max_examples=5, deadline=None)
+def test_a_value_that_is_taken_away_is_missing(kind: AttributeType, data: st.DataObject) -> None:
+    value = data.draw(FORMS[kind])
+    index = new(kind)
+    write(index, {1: value, 2: value})
+    write(index, {1: None})
+    check(index, {2: value})
+    check_queries(index, {2: value})
+
+
 @pytest.mark.parametrize(
     "kind", [AttributeType.KEYWORD, AttributeType.KEYWORDS, AttributeType.TEXT]
 )
