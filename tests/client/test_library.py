@@ -73,6 +73,12 @@ def test_members_breakdowns_overlaps_and_matches(client, filled):
     (match,) = client.match_subscriber(filled, "b", ['country = "DE" and status = "active"'])
     assert not match.matches
     assert match.failing == ('status = "active"',)
+    (match,) = client.match_subscriber(filled, "b", ['country = "DE"'], within='status = "active"')
+    assert match.root is not None
+    assert (match.matches, match.root.matches) == (False, True)
+    assert match.failing == ('status = "active"',)
+    (match,) = client.match_subscriber(filled, "a", ['country = "DE"'], within='status = "active"')
+    assert match.matches
     explained = client.explain(filled, 'country = "DE" and status = "active"')
     assert [node.cumulative_count for node in explained.root.nodes] == [2, 1]
 

@@ -206,12 +206,13 @@ def match_subscriber(
     segments: Iterable[str] = (),
     as_of: AsOf = None,
     parameters: Parameters = None,
+    within: RuleLike | None = None,
     at_least_revision: int = 0,
 ) -> Steps[results.MatchSubscriberResponse]:
     """Which rules and segments a subscriber matches; without any, every segment is tried."""
     request = pb.MatchSubscriberRequest(key=values.key(key))
     add_questions(request.questions, questions, segments)
-    yield from options(request, audience, as_of, parameters, None, at_least_revision)
+    yield from options(request, audience, as_of, parameters, within, at_least_revision)
     return result((yield read(SERVICE, "MatchSubscriber", request)))
 
 

@@ -1912,9 +1912,13 @@ class MatchSubscriberRequest(_message.Message):
     QUESTIONS_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    WITHIN_TEXT_FIELD_NUMBER: _builtins.int
     AT_LEAST_REVISION_FIELD_NUMBER: _builtins.int
     audience: _builtins.str
     """Name of the audience. Required."""
+    within_text: _builtins.str
+    """As a rule's text."""
     at_least_revision: _builtins.int
     """The answer reflects at least this revision; 0: the newest there is."""
     @_builtins.property
@@ -1933,6 +1937,10 @@ class MatchSubscriberRequest(_message.Message):
     def parameters(self) -> _containers.MessageMap[_builtins.str, Global___ParameterValue]:
         """Name to value for the `$name` in the rules."""
 
+    @_builtins.property
+    def within(self) -> _rule_pb2.Rule:
+        """As a rule."""
+
     def __init__(
         self,
         *,
@@ -1941,13 +1949,17 @@ class MatchSubscriberRequest(_message.Message):
         questions: _abc.Iterable[Global___Question] | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         parameters: _abc.Mapping[_builtins.str, Global___ParameterValue] | None = ...,
+        within: _rule_pb2.Rule | None = ...,
+        within_text: _builtins.str = ...,
         at_least_revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "key", b"key"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "key", b"key", "scope", b"scope", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least_revision", b"at_least_revision", "audience", b"audience", "key", b"key", "parameters", b"parameters", "questions", b"questions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "at_least_revision", b"at_least_revision", "audience", b"audience", "key", b"key", "parameters", b"parameters", "questions", b"questions", "scope", b"scope", "within", b"within", "within_text", b"within_text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_scope: _TypeAlias = _typing.Literal["within", "within_text"]  # noqa: Y015
+    _WhichOneofArgType_scope: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_scope) -> _WhichOneofReturnType_scope | None: ...
 
 Global___MatchSubscriberRequest: _TypeAlias = MatchSubscriberRequest  # noqa: Y015
 
@@ -2007,14 +2019,14 @@ class MatchResult(_message.Message):
     segment: _builtins.str
     """Name of the segment; empty for a rule."""
     matches: _builtins.bool
-    """Whether the subscriber matches."""
+    """Whether the subscriber matches, and `within`, too."""
     @_builtins.property
     def root(self) -> Global___MatchNode:
         """The whole rule; absent for a static list."""
 
     @_builtins.property
     def failing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where it doesn't match: the texts of the smallest nodes that make it fail."""
+        """Where it doesn't match: the texts of the smallest nodes that make it fail, then `within` where that does."""
 
     @_builtins.property
     def error(self) -> Global___QuestionError:

@@ -15,7 +15,6 @@ from headcount_client import results
 from headcount_client.cli.arguments import (
     as_of_argument,
     keys_argument,
-    parameters_argument,
     question,
     question_options,
     rule_argument,
@@ -161,7 +160,7 @@ Examples:
 @click.option(
     "--segment", "segments", multiple=True, metavar="SEGMENT", help="A segment to try; repeatable."
 )
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Bind $NAME.")
+@question_options
 @target_options
 def match(
     target: Target,
@@ -169,6 +168,7 @@ def match(
     key: str,
     rules: tuple[str, ...],
     segments: tuple[str, ...],
+    within: str | None,
     params: tuple[str, ...],
 ) -> None:
     """Tell which segments a subscriber matches, and what fails where not.
@@ -178,6 +178,7 @@ def match(
     texts = [
         rule_argument(target, rule, f"questions[{i}].rule_text") for i, rule in enumerate(rules)
     ]
+    arguments = question(target, within, params)
     with target.client() as client:
         (known,) = keys_argument(client, audience, [key])
         answer = client.match_subscriber(
@@ -186,7 +187,7 @@ def match(
             texts,
             segments=segments,
             as_of=as_of_argument(target, client, audience),
-            parameters=parameters_argument(params),
+            **arguments,
         )
     if target.as_json:
         print_json(

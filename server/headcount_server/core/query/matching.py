@@ -80,11 +80,12 @@ def _result(ask: Ask, row: int, segment: str, rule: Rule) -> Steps[MatchResult]:
         saved = ask.audience.segments.get(rule.segment.text)
         shown = saved.rule if saved is not None else None
     matches = row in ask.rows(ask.bind(rule))
+    outside = () if ask.within is None or row in ask.scope() else (format_rule(ask.within),)
     if shown is None:
         failing = () if matches else (format_rule(rule),)
-        return MatchResult(segment, matches, None, failing)
+        return MatchResult(segment, matches and not outside, None, failing + outside)
     root = yield from _node(ask, row, shown, "rule")
-    return MatchResult(segment, matches, root, root.failing)
+    return MatchResult(segment, matches and not outside, root, root.failing + outside)
 
 
 def _node(ask: Ask, row: int, rule: Rule, field: str) -> Steps[MatchNode]:
