@@ -248,3 +248,25 @@ def test_the_last_instant_of_a_day_ends_its_stretch() -> None:
     calendar = Calendar(ZoneInfo("Europe/Berlin"))
     last = calendar.end_of_day(20_000)
     assert calendar.stretch_end(last) == calendar.stretch_end(last - 1) == last
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "begin", "end"),
+    [  # where a clock is set back at midnight, at one o'clock, and on from eleven to midnight
+        ("America/Sao_Paulo", "2019-02-16", "2019-02-16T02:00", "2019-02-17T03:00"),
+        ("America/Sao_Paulo", "2019-02-17", "2019-02-17T03:00", "2019-02-18T03:00"),
+        ("America/Havana", "2024-11-02", "2024-11-02T04:00", "2024-11-03T04:00"),
+        ("America/Havana", "2024-11-03", "2024-11-03T04:00", "2024-11-04T05:00"),
+        ("America/Sao_Paulo", "2018-11-03", "2018-11-03T03:00", "2018-11-04T03:00"),
+        ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00", "2018-11-05T02:00"),
+    ],
+)
+def test_a_day_at_which_the_clock_changes_at_midnight(
+    zone: str, day: str, begin: str, end: str
+) -> None:
+    found = calendar(zone)
+    number = day_number(date.fromisoformat(day))
+    bounds = [instant_us(datetime.fromisoformat(at).replace(tzinfo=UTC)) for at in (begin, end)]
+    assert found.start_of_day(number) == bounds[0]
+    assert found.end_of_day(number) == bounds[1] - 1
+    assert list(found.instants(number, number)) == [(bounds[0], bounds[1] - 1)]

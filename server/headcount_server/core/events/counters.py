@@ -61,8 +61,8 @@ def add(counters: Sequence[Counter]) -> Counter:
         return given[0] if given else ()
     total: list[BitMap] = []
     carried: list[BitMap] = []
-    bit = 0
-    while carried or any(len(counter) > bit for counter in given):
+    bit, longest = 0, max(map(len, given))
+    while carried or bit < longest:
         same = deque([counter[bit] for counter in given if len(counter) > bit and counter[bit]])
         same.extend(carried)
         carried = []
