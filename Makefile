@@ -24,7 +24,7 @@ test: $(STAMP) ## all tests
 test-random: $(STAMP) ## property tests with other examples than last time
 	$(BIN)/python -m pytest -n auto --dist loadgroup --hypothesis-profile=random tests/property tests/oracle tests/unit
 
-test-mutants: $(STAMP) ## each boundary of the core moved (>= to >), a test has to fail; hours
+test-mutants: $(STAMP) ## each boundary of the core moved (>= to >), a test has to fail; a quarter of an hour
 	$(BIN)/python -m pytest -p tests.mutation.boundaries -p no:xdist -p no:cacheprovider \
 	  tests/unit tests/meaning tests/oracle tests/property $(MUTANTS)
 

@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("boundaries")
     group.addoption("--boundaries-below", default="headcount_server/core/", help="folder")
     group.addoption("--boundaries-of", default="", help="part of a path below it")
-    group.addoption("--boundary-seconds", type=float, default=30, help="of tests for each")
+    group.addoption("--boundary-seconds", type=float, default=15, help="of tests for each")
     group.addoption("--boundaries-known", default=str(EQUIVALENT), help="list of survivors")
 
 

@@ -242,6 +242,18 @@ def test_a_day_comes_twice_where_the_clock_is_set_back_over_midnight() -> None:
     assert total(world, "did buy between 2010-11-08 and 2010-12-31", at) == 0
 
 
+def test_a_window_that_ends_with_the_last_day_that_fell_out_has_all_that_is_folded() -> None:
+    """Also where that day comes again after the first of the day that is kept."""
+    schema = replace(SCHEMA, time_zone="America/St_Johns")
+    changed = micros(datetime(2010, 11, 7, 2, 31, tzinfo=UTC))
+    world = world_of(schema)
+    at = changed + 36 * DAY
+    for minutes in (-60, 30):  # the 6th, and the 6th again
+        buy(world, "ann", changed + minutes * HOUR // 60 - HOUR // 120)
+    fold(world, day=date(2010, 11, 7), at=at)
+    assert total(world, "did buy before 2010-11-07", at) == 1
+
+
 def test_a_segment_that_needs_more_is_refused_wherever_it_is_used_and_its_history_stands() -> None:
     world = world_of()
     for _ in range(2):

@@ -13,7 +13,7 @@ from headcount_server.core import bitmaps
 from headcount_server.core.calendar import Calendar
 from headcount_server.core.events.cache import BucketCache
 from headcount_server.core.events.dump import dump
-from headcount_server.core.events.evaluate import evaluate
+from headcount_server.core.events.evaluate import as_a_sum, evaluate
 from headcount_server.core.events.select import select
 from headcount_server.core.events.spellings import MISSING, Coded
 from headcount_server.core.events.store import EventStore
@@ -635,3 +635,21 @@ def test_a_code_as_large_as_its_column_can_hold_is_found() -> None:
         where = DimensionMatch("category", OneOf(frozenset([f"c{row}"]), frozenset()))
         node = DidAtLeast((Source("open", where),), Days(None, 10, None), 1)
         assert list(evaluate(node, dict(model.stores))) == [row]
+
+
+def test_who_reaches_a_count_in_the_longest_range_is_counted_once() -> None:
+    model, day = Model("UTC"), 24 * HOUR
+    now = 30 * day + 12 * HOUR
+    before = [5 * day + i * day for i in range(4)]
+    lines = [
+        (row, time, [None, None], [1, 1])
+        for row in range(100)
+        for time in [*before[: row % 5], *([now - HOUR] * (row % 3)), now + HOUR]
+    ]
+    model.write("buy", lines)
+    for count in range(2, 7):
+        node = DidAtLeast((Source("buy"),), Days(0, 30, now), count)
+        expected = {row for row in range(100) if row % 5 + row % 3 >= count}
+        for _ in range(3):
+            assert set(evaluate(node, dict(model.stores))) == expected
+            assert as_a_sum(node, dict(model.stores)).count() == len(expected)

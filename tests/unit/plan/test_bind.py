@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from headcount_server.core.calendar import calendar, day_number, instant_us
+from headcount_server.core.calendar import FIRST_DAY, LAST_DAY, calendar, day_number, instant_us
 from headcount_server.core.plan import event_nodes, nodes
 from headcount_server.core.plan.behaviour_nodes import Moved
 from headcount_server.core.plan.bind import Binder, dependencies
@@ -676,3 +677,23 @@ def test_known_names_are_told_as_far_as_it_helps(known: int, is_cut: bool) -> No
     with pytest.raises(InvalidRule) as caught:
         unknown("attribute", "zzzzzzzz", tuple(names), "rule", None)
     assert f"{', '.join(names[:10])}{', …' if is_cut else ''})" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"), [(FIRST_DAY, "0001-01-01"), (LAST_DAY, "9999-12-31"), (LAST_DAY + 1, "later")]
+)
+def test_the_first_day_that_is_kept_of_events_is_told(kept: int, told: str) -> None:
+    binder = Binder(SCHEMA, {}, {}, NOW, kept_from={"open": kept})
+    with pytest.raises(InvalidRule, match=f"kept from {told} on"):
+        binder.bind(parse("did open at least 2 times ever"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"), [(FIRST_DAY, "0001-01-01"), (LAST_DAY, "9999-12-31"), (LAST_DAY + 1, None)]
+)
+def test_the_first_day_that_is_kept_of_changes_is_told(kept: int, told: str | None) -> None:
+    binder = Binder(replace(SCHEMA, change_days=10**7), {}, {}, NOW, changes_from=kept)
+    with pytest.raises(InvalidRule) as caught:
+        binder.bind(parse("country changed ever"))
+    assert (f"now from {told} on" in str(caught.value)) == (told is not None)
+    assert ("now from" in str(caught.value)) == (told is not None)

@@ -27,6 +27,7 @@ from headcount_server.core.plan.attribute_nodes import (
 from headcount_server.core.plan.bind import Binder
 from headcount_server.core.plan.evaluate import evaluate
 from headcount_server.core.plan.nodes import All, Not, Nothing, Scored
+from headcount_server.core.rules import tree
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.rules.tree import Operator, Unit
 from headcount_server.core.schema import KeyType
@@ -204,3 +205,18 @@ def test_the_edge_of_a_circle_is_inside() -> None:
     away = float(distances_m(np.array([52.5]), np.array([13.45]), 48.1, 11.6)[0])
     for radius, holds in ((away, True), (nextafter(away, 0), False)):
         assert bool(evaluate(world.audience, Near("home", 48.1, 11.6, radius))) == holds
+
+
+@pytest.mark.parametrize(("exponent", "is_bound"), [(1_000, True), (1_001, False)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_of_a_sum_has_so_many_digits_before_and_behind_the_point(
+    exponent: int, is_bound: bool, sign: int
+) -> None:
+    number = tree.Number(Decimal(f"1E{sign * exponent}"))
+    binder = Binder(STRING_SCHEMA, {}, {"n": number}, NOW)
+    rule = parse("sum of (1 for everyone) > $n")
+    if is_bound:
+        assert isinstance(binder.bind(rule), Scored)
+    else:
+        with pytest.raises(InvalidRule, match="at most 1000 digits"):
+            binder.bind(rule)

@@ -55,8 +55,10 @@ def test_a_sum_is_counted_by_parity():
 
 
 def test_rows_outside_the_blocks_of_everyone_are_left_to_bitmaps():
-    outside = BitMap([5, 5 << 16])
-    assert _counts(WordForms(), Combined(Kind.ALL, (EVERYONE, outside)), None) is None
+    for row in ((4 << 16) - 1, 4 << 16, 5 << 16):  # EVERYONE has four blocks
+        beyond = BitMap([5, row])
+        counts = _counts(WordForms(), Combined(Kind.ALL, (EVERYONE, beyond)), None)
+        assert counts == ((1, 1) if row < 4 << 16 else None)
     # As many blocks as there should be, one of them another.
     swapped = (BitMap(range(0, 65_536, 2)) | BitMap([5 << 16])) - BitMap([5])
     assert _counts(WordForms(), Combined(Kind.ALL, (EVERYONE, swapped)), None) is None

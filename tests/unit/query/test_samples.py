@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from headcount_server.core.commands import CreateAudience, UpsertSubscribers
 from headcount_server.core.keys import mix, stable_hash
-from headcount_server.core.query import Ask, diff, sample
+from headcount_server.core.query import Ask, checked, diff, page, sample
 from headcount_server.core.rules.parser import parse
 from headcount_server.core.schema import KeyType, Schema
 from headcount_server.core.state import State
@@ -50,3 +50,25 @@ def test_parts_of_a_difference_are_sampled_each(ask):
     assert list(found.both.sample) == ranked("y", [2, 3])
     assert list(found.only_old.sample) == [1]
     assert list(found.only_new.sample) == ranked("y", [4, 5])
+
+
+@pytest.mark.parametrize("limit", [1, 999, 1_000, 1_001])
+def test_the_page_that_has_the_last_one_has_no_next(ask, limit):
+    keys, total, after = page(ask, parse("everyone"), None, limit)
+    assert total == COUNT
+    assert list(keys) == list(range(min(limit, COUNT)))
+    assert after == (limit - 1 if limit < COUNT else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("all of (everyone) and nosuch = 1", "all of (everyone)"),
+        ("any of (everyone) and nosuch = 1", "any of (everyone)"),
+        ("any of (everyone, nobody) and nosuch = 1", "everyone or nobody"),
+        ("any of (everyone, nosuch = 1)", "everyone"),
+    ],
+)
+def test_a_group_of_one_stays_one_and_a_group_that_is_left_with_one_is_that_one(ask, text, kept):
+    found = checked(ask, parse(text))
+    assert found.kept == parse(kept)

@@ -203,3 +203,17 @@ def test_a_long_broken_text_is_read_once(part: str) -> None:
 def test_a_hundred_faults_are_told(number: int, told: int) -> None:
     tolerant = parse_tolerant(" or ".join(["d = 2026-02-30"] * number))
     assert len(tolerant.incomplete) == told == min(number, FAULTS_MAX)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("any of (everyone) and age >", "any of (everyone)"),
+        ("all of (everyone) or age >", "all of (everyone)"),
+        ("any of (everyone, age >)", "everyone"),
+    ],
+)
+def test_a_group_of_one_stays_one_and_a_group_that_is_left_with_one_is_that_one(
+    text: str, kept: str
+) -> None:
+    assert parse_tolerant(text).rule == parse(kept)
