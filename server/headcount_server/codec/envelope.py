@@ -81,7 +81,8 @@ def payload_of(data: bytes, name: str) -> memoryview:
 def damaged(name: str, offset: int, what: str) -> NoReturn:
     """Raise DataLoss that names the file and the offset of the damage."""
     raise DataLoss(
-        f"{name} {what} (offset {offset}); 'headcount snapshot verify' tells what is still good",
+        f"{name} {what} (offset {offset}); 'headcount snapshot verify' tells what is still good,"
+        " 'headcount recover' what can be had back",
         file=name,
         offset=str(offset),
     )

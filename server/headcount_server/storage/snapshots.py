@@ -265,7 +265,8 @@ class SnapshotStore:
             return self._files.read(path)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise DataLoss(
-                f"{path} is missing; 'headcount snapshot verify' tells what is still good",
+                f"{path} is missing; 'headcount snapshot verify' tells what is still good,"
+                " 'headcount recover' what can be had back",
                 file=str(path),
                 offset="0",
             ) from error
