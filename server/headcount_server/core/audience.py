@@ -238,7 +238,7 @@ class Audience:
                 if self._listeners:
                     got = bitmaps.from_rows(own)
                     for touched in self._listeners:
-                        touched.note_events(name, got)
+                        touched.note_events(name, got, self.next_order)
                 self.events[name].publish(recorded)
             self.next_order += len(rows)
             return 0 if met is None else met.created_count

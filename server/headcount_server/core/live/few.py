@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,20 @@ class Few:
                 if isinstance(index, KeywordIndex | KeywordsIndex):
                     return self._spellings(index, leaf)
         return self._other(leaf)
+
+    def reached(self, leaf: DidAtLeast, since: Mapping[str, int]) -> int | None:
+        """Those whom a leaf denotes now and didn't without the events that came, or more of them.
+
+        Args:
+            leaf: what was done.
+            since: event type -> the first place in the write order of those that came.
+
+        Returns:
+            A set of places, of whom the leaf denotes all; None where the events aren't gathered.
+        """
+        if not 0 < len(self._places) <= _FEW:
+            return None
+        return self._events.reached(leaf, since)
 
     def _other(self, leaf: Leaf) -> int:
         self._asked.leaves[leaf] = None

@@ -74,19 +74,37 @@ class FewEvents:
 
     def did(self, node: DidAtLeast) -> int | None:
         """Those of the rows whom ``node`` denotes, as places; None as of ``aggregated``."""
-        places = self._places
         if not node.sources:
             return 0
+        window = self._window(node.sources[0], node.span)
+        if window is None:
+            return 0
+        counts = self._counts_of(node, window)
+        return None if counts is None else self._places.set_of(counts >= node.count)
+
+    def reached(self, node: DidAtLeast, since: Mapping[str, int]) -> int | None:
+        """See ``Few.reached``."""
+        window = self._window(node.sources[0], node.span) if node.sources else None
+        if window is None:
+            return 0
+        counts = self._counts_of(node, window)
+        if counts is None:
+            return None
+        came = np.zeros(len(self._places), np.int64)
+        for source in node.sources:
+            if source.event in since:
+                came += self._of(source.event).came(source, window, since[source.event])
+        # A day may have had an event before, so of days it isn't known how many are new.
+        is_new = came > 0 if node.on_days else counts < came + node.count
+        return self._places.set_of((counts >= node.count) & is_new)
+
+    def _counts_of(self, node: DidAtLeast, window: Window) -> Counts | None:
+        """How many events, or days with one, each row has; None as of ``aggregated``."""
         key = (node.sources, node.span, node.on_days)
         counts = self._counts.get(key)
-        if counts is None:
-            window = resolve(node.span, self._views[node.sources[0].event].calendar)
-            if window is None:
-                return 0
-            if not self._reach([(source, window) for source in node.sources]):
-                return None
+        if counts is None and self._reach([(source, window) for source in node.sources]):
             counts = self._counts[key] = self._counted(node, window)
-        return places.set_of(counts >= node.count)
+        return counts
 
     def aggregated(self, leaf: Aggregated) -> int | None:
         """Those of the rows whom a leaf denotes, as a set of places.

@@ -91,6 +91,7 @@ class Gathered:
         self._orders: Int64s | None = None
         self._ends = (LAST_US, FIRST_US)  # no event gathered is outside
         self._masks: dict[Where, Mask] = {}
+        self._newest: dict[int, NDArray[np.intp]] = {}  # places of events by ``came``'s since
 
     def reaches(self, day: int) -> bool:
         """Whether the events from ``day`` on are there; they are once they were asked for often."""
@@ -157,6 +158,18 @@ class Gathered:
             self._all_orders()[some][chosen],
             passes[chosen],
         )
+
+    def came(self, source: Source, window: Window, since: int) -> Int64s:
+        """How many of those events of each row have a place in the write order from some on."""
+        if since not in self._newest:
+            self._newest[since] = np.flatnonzero(self._all_orders() >= since)
+        newest = self._newest[since]
+        some, mask = self._some(source, window)
+        first, last = (int(end) for end in newest.searchsorted((some.start, some.stop)))
+        at = newest[first:last]
+        if mask is not None:
+            at = at[mask[at - some.start]]
+        return np.bincount(self._at[at], minlength=len(self._places))
 
     def _some(self, source: Source, window: Window) -> tuple[slice, Mask | None]:
         """The events on the days of a window, and which of them pass; None: all do."""
@@ -240,4 +253,4 @@ class Gathered:
         )
         self._columns = _Columns(len(self._at))
         self._times = self._orders = None
-        self._masks = {}
+        self._masks, self._newest = {}, {}

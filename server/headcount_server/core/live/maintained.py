@@ -159,13 +159,14 @@ class Round:
                 found = self._everything()
             else:
                 self._kinds += 1
-                found = Restricted(self.audience, rows, self._asked.of(indexes))
+                found = Restricted(self.audience, rows, self._asked.of(indexes), self.touched)
             self._restricted[indexes] = found
         return found
 
     def _everything(self) -> Restricted:
         if self._among_all is None:
-            self._among_all = Restricted(self.audience, self.rows, self._asked.of(None))
+            asked = self._asked.of(None)
+            self._among_all = Restricted(self.audience, self.rows, asked, self.touched)
         return self._among_all
 
     def horizon(self, timing: Timing) -> int | None:
@@ -322,8 +323,7 @@ class Maintained:
         if len(base) > _FEW and len(base) * _SHARE > round.audience.subscriber_count:
             return self._whole(round)
         asked = round.restricted(self.bound.reads)
-        before = self.among(asked.rows)
-        entered, left = asked.moved(self.bound.node, self.bound.segments, before)
+        entered, left = asked.moved(self.bound.node, self.bound.segments, self._members)
         if not entered and not left:
             return NO_CHANGE
         if not self._is_own:

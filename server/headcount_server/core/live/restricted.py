@@ -12,9 +12,11 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.live.asked_days import AskedOfEvents
+from headcount_server.core.live.changes import Changes
 from headcount_server.core.live.few import Few
 from headcount_server.core.live.places import Places
 from headcount_server.core.live.reads import leaves
+from headcount_server.core.live.touched import Touched
 from headcount_server.core.plan.nodes import And, AtLeast, InSegment, Node, Not, Or, Scored
 from headcount_server.core.plan.scores import scored
 from headcount_server.core.view import AudienceView
@@ -32,6 +34,7 @@ class Restricted:
         audience: whom the rules are about.
         rows: the rows in question; those that don't exist are left out of every answer.
         asked: what was asked of the events before; None: nothing is known.
+        touched: what was touched since the members of rules were found, for ``moved``.
 
     Attributes:
         rows: as given; not to be modified.
@@ -39,12 +42,18 @@ class Restricted:
     """
 
     def __init__(
-        self, audience: AudienceView, rows: BitMap, asked: AskedOfEvents | None = None
+        self,
+        audience: AudienceView,
+        rows: BitMap,
+        asked: AskedOfEvents | None = None,
+        touched: Touched | None = None,
     ) -> None:
         self.rows = rows
         self.base = rows & audience.everyone
+        self._gone = rows - self.base
         self._places = Places(self.base)
         self._few = Few(audience, self._places, asked)
+        self._changes = Changes(touched or Touched(), self._places, self._few)
         self._known: dict[Node, int] = {}
 
     def capture(self) -> Iterator[None]:
@@ -69,20 +78,34 @@ class Restricted:
     ) -> tuple[BitMap, BitMap]:
         """Those of the rows that a bound rule denotes beyond ``members``, and the other way round.
 
-        Neither is to be modified.
+        Neither is to be modified. Whether somebody was a member is looked up for those only for
+        whom a condition may have changed: in a large set that costs more than the rule itself.
 
         Args:
             node: the bound rule.
             segments: as of ``among``.
-            members: some of the rows; who doesn't exist any more left.
+            members: of the rule, when nothing was touched yet; who is none any more left.
         """
+        places = self._places
+        left = members & self._gone if self._gone else bitmaps.EMPTY
+        suspects = self._suspects(node, segments)
+        if not suspects:
+            return bitmaps.EMPTY, left
         found = self._asked(node, segments)
-        gone = members - self.base if len(self.base) < len(self.rows) else bitmaps.EMPTY
-        before = self._places.set_of_rows(members - gone if gone else members)
-        if found == before:
-            return bitmaps.EMPTY, gone
-        entered = self._places.rows_of(found & ~before)
-        return entered, self._places.rows_of(before & ~found) | gone
+        came, went = suspects & found, suspects & ~found
+        entered = places.rows_of(came) - members if came else bitmaps.EMPTY
+        if went:
+            left = left | (places.rows_of(went) & members)
+        return entered, left
+
+    def _suspects(self, node: Node, segments: Mapping[str, Node]) -> int:
+        """Who may have come or gone: all who did, new subscribers, and others."""
+        suspects = self._changes.of(node, segments)
+        if suspects and isinstance(node, And):
+            for part in node.nodes:
+                if not self._changes.of(part, segments):
+                    suspects &= self._asked(part, segments)
+        return suspects | self._changes.new
 
     def _asked(self, node: Node, segments: Mapping[str, Node]) -> int:
         if segments:

@@ -19,6 +19,8 @@ class Touched:
     Attributes:
         attributes: attribute (``known_since`` too) -> rows whose value, or its spelling, changed.
         events: event type -> rows that got events.
+        since: event type -> place in the write order; these events have it or a later one, all
+            events before them an earlier one.
         moves: segment whose history is kept -> rows that entered or left it.
         created: rows of new subscribers; they touch every rule.
         erased: rows of erased subscribers, also where the row is another's by now.
@@ -29,6 +31,7 @@ class Touched:
     def __init__(self) -> None:
         self.attributes: dict[str, BitMap] = {}
         self.events: dict[str, BitMap] = {}
+        self.since: dict[str, int] = {}
         self.moves: dict[str, BitMap] = {}
         self.created = bitmaps.EMPTY
         self.erased = bitmaps.EMPTY
@@ -64,9 +67,10 @@ class Touched:
         """Values of an attribute changed."""
         _add(self.attributes, attribute, rows)
 
-    def note_events(self, event: str, rows: BitMap) -> None:
-        """Subscribers got events."""
+    def note_events(self, event: str, rows: BitMap, order: int) -> None:
+        """Subscribers got events, of which the first has that place in the write order."""
         _add(self.events, event, rows)
+        self.since[event] = min(order, self.since.get(event, order))
 
     def note_moves(self, segment: str, rows: BitMap) -> None:
         """Subscribers entered or left a segment."""
@@ -81,6 +85,8 @@ class Touched:
         ):
             for name, rows in its.items():
                 _add(mine, name, rows)
+        for event, order in other.since.items():
+            self.since[event] = min(order, self.since.get(event, order))
         self.created = self.created | other.created
         self.erased = self.erased | other.erased
         self.segments.update(other.segments)
