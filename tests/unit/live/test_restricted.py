@@ -97,7 +97,7 @@ def test_a_rule_among_some_rows_is_the_rule_and_the_rows(
     audience = told.world.audience
     everyone = audience.everyone
     monkeypatch.setattr(few, "_FEW", 16_384 if is_few else 0)
-    monkeypatch.setattr(places, "_TABLE_MAX", 1 << 24 if is_table else 0)
+    monkeypatch.setattr(places, "TABLE_MAX", 1 << 24 if is_table else 0)
     ask = Ask(audience, instant(NOW))
     node = optimise(ask.bind(parse(text)))
     members = ask.rows(node)

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from pyroaring import BitMap
+
+from headcount_server.core import bitmaps
+from headcount_server.core.live.places import TABLE_MAX, Table
 from headcount_server.core.live.reads import Indexes
 from headcount_server.core.plan.nodes import Leaf
 
@@ -50,10 +54,18 @@ class AskedOfEvents:
 
 
 class AskedDays:
-    """What the rounds of some rules ask for."""
+    """What the rounds of some rules ask for, and memory that they use one after the other."""
 
     def __init__(self) -> None:
         self._asked: dict[Indexes | None, AskedOfEvents] = {}
+        self._table = Table()
+
+    def table(self, rows: BitMap) -> Table | None:
+        """Says where these rows stand, until it is asked for others; None: too high for one."""
+        if not rows or rows.max() >= TABLE_MAX:
+            return None
+        self._table.fill(bitmaps.to_array(rows))
+        return self._table
 
     def of(self, indexes: Indexes | None) -> AskedOfEvents:
         """For the rows that were touched in some indexes; None: all touched rows."""

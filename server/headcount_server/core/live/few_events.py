@@ -8,7 +8,8 @@ Where many windows are asked for, all events of the rows are gathered instead.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,14 @@ from headcount_server.core.rules.tree import Edge
 Counts = NDArray[np.unsignedinteger[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What each row did in a window."""
+
+    counts: Counts
+    window: Window
+
+
 class FewEvents:
     """Look-ups of events among some rows of one revision of an audience.
 
@@ -54,7 +63,7 @@ class FewEvents:
         self._asked = AskedOfEvents() if asked is None else asked
         self._is_late = False
         self._gathered: dict[str, Gathered] = {}
-        self._counts: dict[tuple[tuple[Source, ...], Span, bool], Counts] = {}
+        self._counts: dict[tuple[tuple[Source, ...], Span, bool], _Counted] = {}
         self._tables: dict[Wanted, Table] = {}
 
     def capture(self) -> Iterator[None]:
@@ -74,37 +83,37 @@ class FewEvents:
 
     def did(self, node: DidAtLeast) -> int | None:
         """Those of the rows whom ``node`` denotes, as places; None as of ``aggregated``."""
-        if not node.sources:
-            return 0
-        window = self._window(node.sources[0], node.span)
-        if window is None:
-            return 0
-        counts = self._counts_of(node, window)
-        return None if counts is None else self._places.set_of(counts >= node.count)
+        counted = self._counted(node)
+        return counted and self._places.set_of(counted.counts >= node.count)
 
     def reached(self, node: DidAtLeast, since: Mapping[str, int]) -> int | None:
         """See ``Few.reached``."""
-        window = self._window(node.sources[0], node.span) if node.sources else None
-        if window is None:
-            return 0
-        counts = self._counts_of(node, window)
-        if counts is None:
-            return None
-        came = np.zeros(len(self._places), np.int64)
-        for source in node.sources:
-            if source.event in since:
-                came += self._of(source.event).came(source, window, since[source.event])
+        counted = self._counted(node)
+        if not counted:
+            return counted
+        counts = counted.counts
+        parts = [
+            self._of(source.event).came(source, counted.window, since[source.event])
+            for source in node.sources
+            if source.event in since
+        ]
+        came = sum(parts[1:], parts[0]) if parts else np.zeros(len(counts), np.int64)
         # A day may have had an event before, so of days it isn't known how many are new.
         is_new = came > 0 if node.on_days else counts < came + node.count
         return self._places.set_of((counts >= node.count) & is_new)
 
-    def _counts_of(self, node: DidAtLeast, window: Window) -> Counts | None:
-        """How many events, or days with one, each row has; None as of ``aggregated``."""
+    def _counted(self, node: DidAtLeast) -> _Counted | Literal[0] | None:
+        """How many events, or days with one, each row has; 0: none; None as of ``aggregated``."""
         key = (node.sources, node.span, node.on_days)
-        counts = self._counts.get(key)
-        if counts is None and self._reach([(source, window) for source in node.sources]):
-            counts = self._counts[key] = self._counted(node, window)
-        return counts
+        counted = self._counts.get(key)
+        if counted is None:
+            window = self._window(node.sources[0], node.span) if node.sources else None
+            if window is None:
+                return 0
+            if not self._reach([(source, window) for source in node.sources]):
+                return None
+            counted = self._counts[key] = _Counted(self._counts_of(node, window), window)
+        return counted
 
     def aggregated(self, leaf: Aggregated) -> int | None:
         """Those of the rows whom a leaf denotes, as a set of places.
@@ -165,7 +174,7 @@ class FewEvents:
             self._gathered[event] = found
         return found
 
-    def _counted(self, node: DidAtLeast, window: Window) -> Counts:
+    def _counts_of(self, node: DidAtLeast, window: Window) -> Counts:
         """How many events, or days with one, each row has."""
         parts = [self._of(source.event).among(source, window) for source in node.sources]
         at = np.concatenate([at for at, _ in parts])

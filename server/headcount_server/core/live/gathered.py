@@ -7,7 +7,9 @@ for.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +43,10 @@ class _Part(NamedTuple):
     day: int
     chunk: Chunk
     at: NDArray[np.intp]
+
+
+def _day_of(part: _Part) -> int:
+    return part.day
 
 
 class Timed(NamedTuple):
@@ -84,6 +90,7 @@ class Gathered:
         self._candidates = Candidates(places.base)
         self._from: int | None = None  # the first day gathered
         self._parts: list[_Part] = []  # by day, ascending
+        self._starts = [0]  # of each part among the events, and the end
         self._days: Int64s = np.zeros(0, np.int64)
         self._at: Ats = np.zeros(0, np.int32)
         self._columns = _Columns(0)
@@ -91,7 +98,8 @@ class Gathered:
         self._orders: Int64s | None = None
         self._ends = (LAST_US, FIRST_US)  # no event gathered is outside
         self._masks: dict[Where, Mask] = {}
-        self._newest: dict[int, NDArray[np.intp]] = {}  # places of events by ``came``'s since
+        self._newest: dict[int, NDArray[np.intp]] = {}  # where events are, by ``came``'s since
+        self._came: dict[tuple[int, int, int], Int64s] = {}  # of all events between two of these
 
     def reaches(self, day: int) -> bool:
         """Whether the events from ``day`` on are there; they are once they were asked for often."""
@@ -160,7 +168,10 @@ class Gathered:
         )
 
     def came(self, source: Source, window: Window, since: int) -> Int64s:
-        """How many of those events of each row have a place in the write order from some on."""
+        """How many of those events of each row have a place in the write order from some on.
+
+        Not to be modified.
+        """
         if since not in self._newest:
             self._newest[since] = np.flatnonzero(self._all_orders() >= since)
         newest = self._newest[since]
@@ -168,13 +179,21 @@ class Gathered:
         first, last = (int(end) for end in newest.searchsorted((some.start, some.stop)))
         at = newest[first:last]
         if mask is not None:
-            at = at[mask[at - some.start]]
-        return np.bincount(self._at[at], minlength=len(self._places))
+            return self._tally(at[mask[at - some.start]])
+        key = (since, first, last)
+        found = self._came.get(key)
+        if found is None:
+            found = self._came[key] = self._tally(at)
+        return found
+
+    def _tally(self, some: NDArray[np.intp]) -> Int64s:
+        """How many of some events each row has."""
+        return np.bincount(self._at[some], minlength=len(self._places))
 
     def _some(self, source: Source, window: Window) -> tuple[slice, Mask | None]:
         """The events on the days of a window, and which of them pass; None: all do."""
-        first = int(self._days.searchsorted(window.low_day))
-        last = int(self._days.searchsorted(window.high_day, "right"))
+        first = self._starts[bisect_left(self._parts, window.low_day, key=_day_of)]
+        last = self._starts[bisect_right(self._parts, window.high_day, key=_day_of)]
         some = slice(first, max(first, last))
         mask = self._in_time(window, some)
         if source.where is not None and some.stop > some.start:
@@ -245,6 +264,7 @@ class Gathered:
             return
         self._parts = found + self._parts
         lengths = [len(part.at) for part in self._parts]
+        self._starts = [0, *accumulate(lengths)]
         self._days = np.repeat(np.array([part.day for part in self._parts], np.int64), lengths)
         self._at = self._places.of(np.concatenate([p.chunk.rows[p.at] for p in self._parts]))
         self._ends = (
@@ -253,4 +273,4 @@ class Gathered:
         )
         self._columns = _Columns(len(self._at))
         self._times = self._orders = None
-        self._masks, self._newest = {}, {}
+        self._masks, self._newest, self._came = {}, {}, {}

@@ -13,8 +13,9 @@ from pyroaring import BitMap
 
 from headcount_server.core import bitmaps
 from headcount_server.core.calendar import LAST_US
-from headcount_server.core.live.asked_days import AskedDays, Late
+from headcount_server.core.live.asked_days import AskedDays, AskedOfEvents, Late
 from headcount_server.core.live.horizon import Parameters, Timing, horizon, timing
+from headcount_server.core.live.places import Table
 from headcount_server.core.live.reads import Indexes, Reads, reads
 from headcount_server.core.live.restricted import Restricted
 from headcount_server.core.live.touched import Touched
@@ -109,6 +110,7 @@ class Round:
         self._rows: BitMap | None = None
         self._restricted: dict[Indexes, Restricted] = {}
         self._kinds = 0
+        self._table: Table | None = None
         self._among_all: Restricted | None = None
         self._horizons: dict[Timing, int | None] = {}
 
@@ -159,15 +161,19 @@ class Round:
                 found = self._everything()
             else:
                 self._kinds += 1
-                found = Restricted(self.audience, rows, self._asked.of(indexes), self.touched)
+                found = self._within(rows, self._asked.of(indexes))
             self._restricted[indexes] = found
         return found
 
     def _everything(self) -> Restricted:
         if self._among_all is None:
-            asked = self._asked.of(None)
-            self._among_all = Restricted(self.audience, self.rows, asked, self.touched)
+            self._among_all = self._within(self.rows, self._asked.of(None))
         return self._among_all
+
+    def _within(self, rows: BitMap, asked: AskedOfEvents) -> Restricted:
+        if self._table is None:
+            self._table = self._asked.table(self.rows)
+        return Restricted(self.audience, rows, asked, self.touched, self._table)
 
     def horizon(self, timing: Timing) -> int | None:
         """See ``horizon``; once for all rules of one timing."""
@@ -328,8 +334,10 @@ class Maintained:
             return NO_CHANGE
         if not self._is_own:
             self._members, self._is_own = BitMap(self._members), True
-        self._members -= left
-        self._members |= entered
+        if left:
+            self._members -= left
+        if entered:
+            self._members |= entered
         return Delta(entered, left)
 
     def _whole(self, round: Round) -> Delta:

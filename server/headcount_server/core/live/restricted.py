@@ -14,7 +14,7 @@ from headcount_server.core import bitmaps
 from headcount_server.core.live.asked_days import AskedOfEvents
 from headcount_server.core.live.changes import Changes
 from headcount_server.core.live.few import Few
-from headcount_server.core.live.places import Places
+from headcount_server.core.live.places import Places, Table
 from headcount_server.core.live.reads import leaves
 from headcount_server.core.live.touched import Touched
 from headcount_server.core.plan.nodes import And, AtLeast, InSegment, Node, Not, Or, Scored
@@ -35,6 +35,7 @@ class Restricted:
         rows: the rows in question; those that don't exist are left out of every answer.
         asked: what was asked of the events before; None: nothing is known.
         touched: what was touched since the members of rules were found, for ``moved``.
+        table: says where rows stand, these among them; None: one is made.
 
     Attributes:
         rows: as given; not to be modified.
@@ -47,11 +48,12 @@ class Restricted:
         rows: BitMap,
         asked: AskedOfEvents | None = None,
         touched: Touched | None = None,
+        table: Table | None = None,
     ) -> None:
         self.rows = rows
         self.base = rows & audience.everyone
         self._gone = rows - self.base
-        self._places = Places(self.base)
+        self._places = Places(self.base, table)
         self._few = Few(audience, self._places, asked)
         self._changes = Changes(touched or Touched(), self._places, self._few)
         self._known: dict[Node, int] = {}
@@ -100,11 +102,14 @@ class Restricted:
 
     def _suspects(self, node: Node, segments: Mapping[str, Node]) -> int:
         """Who may have come or gone: all who did, new subscribers, and others."""
-        suspects = self._changes.of(node, segments)
-        if suspects and isinstance(node, And):
-            for part in node.nodes:
-                if not self._changes.of(part, segments):
-                    suspects &= self._asked(part, segments)
+        suspects, steady = 0, list[Node]()
+        for part in node.nodes if isinstance(node, And) else (node,):
+            changed = self._changes.of(part, segments)
+            suspects |= changed
+            if not changed:
+                steady.append(part)
+        for part in steady if suspects else ():
+            suspects &= self._asked(part, segments)
         return suspects | self._changes.new
 
     def _asked(self, node: Node, segments: Mapping[str, Node]) -> int:
