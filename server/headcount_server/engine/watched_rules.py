@@ -241,6 +241,8 @@ class WatchedRules:
                     late.append(rule)
                 yield
             due = late
+            if not due:
+                return
         for rule in due:
             if self.audience.revision != round.revision:
                 touched.merge(self._touched)
