@@ -66,13 +66,15 @@ class Changes:
             return result
         if isinstance(node, InSegment):
             return self.of(node, segments)
-        indexes = reads(node, {}).those_touched(self._touched)
-        if not any(indexes):
-            return 0
         if isinstance(node, DidAtLeast):
+            if not any(source.event in self._touched.events for source in node.sources):
+                return 0
             found = self._few.reached(node, self._touched.since)
             if found is not None:
                 return found
+        indexes = reads(node, {}).those_touched(self._touched)
+        if not any(indexes):
+            return 0
         found = self._of_indexes.get(indexes)
         if found is None:
             rows = self._touched.rows_of(*indexes) & self._places.base
