@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 from headcount_client.cli import feed
+from headcount_client.cli import held as held_members
+from headcount_client.cli.held import HeldMembers
 from headcount_client.results import WatchResponse
 
 from tests.cli.conftest import PEOPLE, SCHEMA
@@ -95,6 +97,66 @@ def test_a_server_that_comes_back_is_watched_on(tmp_path):
             assert found.wait(WITHIN_S) == 0
     finally:
         process.__exit__(None, None, None)
+
+
+def test_who_moved_while_the_server_was_away_is_told_when_it_is_back(tmp_path):
+    data = tmp_path / "audiences"
+    (tmp_path / "shop.toml").write_text(SCHEMA)
+    (tmp_path / "people.csv").write_text(PEOPLE)
+    (tmp_path / "more.csv").write_text("key,age\nann,5\neve,50\n")
+    with serving(data) as (_, address):
+        at = ("--address", address)
+        asked("audience", "create", "shop", "--schema", tmp_path / "shop.toml", *at)
+        asked("import", "shop", tmp_path / "people.csv", *at)
+        asked("snapshot", "create", "before", *at)
+        process = watching(address, "shop", "age >= 30", "--members")
+        found = process.__enter__()
+        first = line(found)
+        assert (first["count"], first["entered"], first["left"]) == (3, [], [])
+    try:
+        assert asked("import", "shop", tmp_path / "more.csv", "--embedded", data).code == 0
+        with serving(data, "--listen", address):
+            back = line(found)
+            assert (back["count"], back["change"]) == (3, 0)
+            assert (back["entered"], back["left"]) == (["eve"], ["ann"])
+            assert asked("snapshot", "restore", "before", *at).code == 0
+            restored = line(found)
+            assert (restored["entered"], restored["left"]) == (["ann"], ["eve"])
+            assert asked("subscribers", "delete", "shop", "bob", *at).code == 0
+            after = line(found)
+            assert (after["count"], after["entered"], after["left"]) == (2, [], ["bob"])
+            found.send_signal(signal.SIGINT)
+            assert found.wait(WITHIN_S) == 0
+    finally:
+        process.__exit__(None, None, None)
+
+
+def test_keys_are_net_of_what_was_shown_over_streams():
+    members = {0: "abc"}
+    held = HeldMembers(lambda index, revision: members[index])
+    held.begin()
+    assert moves(held.net(update(0, 3, "c"))) == ("", "")
+    assert moves(held.net(update(0, 3, "cd", "ax"))) == ("d", "a")
+    held.begin()
+    members[0] = "dxb"
+    assert moves(held.net(update(0, 3))) == ("x", "c")
+    assert moves(held.net(update(0, 3, "x", "c"))) == ("", "")
+    assert moves(held.net(update(0, 4, "c"))) == ("c", "")
+
+
+def test_of_more_members_than_are_held_nothing_is_told_of_what_was_missed(monkeypatch):
+    monkeypatch.setattr(held_members, "HELD_MAX", 3)
+    held = HeldMembers(lambda index, revision: "abc")
+    held.begin()
+    held.net(update(0, 3))
+    assert moves(held.net(update(0, 4, "d"))) == ("d", "")
+    held.begin()
+    assert moves(held.net(update(0, 4))) == ("", "")
+    assert moves(held.net(update(0, 5, "e", "a"))) == ("e", "a")
+
+
+def moves(update):
+    return "".join(update.entered), "".join(update.left)
 
 
 def test_a_server_that_stays_away_is_given_up(monkeypatch):

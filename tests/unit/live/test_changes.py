@@ -87,6 +87,21 @@ def test_who_moved_is_the_difference_of_before_and_after(
             assert (before[text] - left) | entered == after, text
 
 
+def test_who_did_something_and_was_erased_left() -> None:
+    told = Told().person("ann", age=5).person("bob", age=5).did("ann", "open", NOW)
+    text = "age = 5 and did not open at least 2 times"
+    audience, before = told.world.audience, _members(told, text)
+    touched = audience.listen()
+    told.did("ann", "open", NOW)
+    told.world.erase(["ann"])
+    ask = Ask(audience, instant(NOW))
+    node = optimise(ask.bind(parse(text)))
+    entered, left = Restricted(audience, touched.rows(), None, touched).moved(node, {}, before)
+    assert (len(before), len(left)) == (2, 1)
+    assert not entered
+    assert before - left == _members(told, text)
+
+
 def _members(told: Told, text: str) -> BitMap:
     ask = Ask(told.world.audience, instant(NOW))
     return ask.rows(ask.bind(parse(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from headcount_server.core.live import few, maintained, places
 from headcount_server.core.live.restricted import Restricted
@@ -121,3 +122,15 @@ def test_equal_answers_on_both_sides_of_what_is_few(told: Told) -> None:
             patch.setattr(few, "_FEW", most)
             patch.setattr(maintained, "_FEW", most)
             assert Restricted(audience, audience.everyone).among(node, {}) == ask.rows(node)
+
+
+def test_a_table_that_is_filled_again_tells_of_the_rows_it_has_now() -> None:
+    table = places.Table()
+    for rows in ([1, 4], [0, 3, 5], [], [6, 9], [2]):
+        table.fill(np.array(rows, np.uint32))
+        assert table.length == len(rows)
+        assert table.of(np.array(rows, np.uint32)).tolist() == list(range(len(rows)))
+        some = BitMap(rows[1:])
+        assert places.Places(some, table).of(np.array(rows[1:], np.uint32)).tolist() == list(
+            range(len(some))
+        )

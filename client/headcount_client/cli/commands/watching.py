@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +17,11 @@ from rich.text import Text
 from headcount_client import results
 from headcount_client.cli.arguments import length_argument, parameters_argument, rule_argument
 from headcount_client.cli.feed import follow
+from headcount_client.cli.held import HeldMembers
 from headcount_client.cli.output import console, print_json, rfc3339, say, shown
 from headcount_client.cli.sparks import spark
 from headcount_client.cli.target import Target, target_options
+from headcount_client.values import Key
 
 _REMEMBERED = 60  # counts in the picture of a rule
 _SHOWN_KEYS = 10
@@ -77,13 +79,26 @@ def watch(
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with target.client() as client, view:
-            follow(
-                lambda: client.watch(
+
+            def fetch(index: int, revision: int) -> Iterable[Key]:
+                is_rule = index < len(texts)
+                return client.export_members(
+                    audience, texts[index] if is_rule else None,
+                    segment=None if is_rule else names[index],
+                    parameters=parameters, within=scope, at_least_revision=revision,
+                )  # fmt: skip
+
+            held = HeldMembers(fetch) if members else None
+
+            def start() -> Iterator[results.WatchResponse]:
+                if held is not None:
+                    held.begin()
+                return client.watch(
                     audience, texts, segments=segments, parameters=parameters, within=scope,
                     min_interval=min_interval, members=members,
-                ),
-                view.show,
-            )  # fmt: skip
+                )  # fmt: skip
+
+            follow(start, lambda update: view.show(update if held is None else held.net(update)))
     except KeyboardInterrupt:
         return
 
